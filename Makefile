@@ -1,0 +1,41 @@
+# `make run` serves on this machine, `make test` proves it. Both need Python 3.11+ and nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV := uv==0.13.9
+
+.PHONY: run test fast lint lock
+
+run: $(VENV)/.run
+	@$(BIN)/taskward dev
+
+test: lint
+	$(BIN)/pytest --cov --cov-report=term
+
+fast: $(VENV)/.test
+	$(BIN)/pytest tests/unit tests/contract tests/http -m "not postgres"
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(VENV)/.run
+	$(PIP) install $(UV)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --upgrade --generate-hashes --no-header \
+		--no-annotate --quiet --output-file requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra test --universal --upgrade --generate-hashes --no-header \
+		--no-annotate --quiet --constraint requirements.txt --output-file requirements-test.txt
+
+$(VENV)/.run: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Taskward needs Python 3.11 or newer: make PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements-test.txt
+	$(PIP) install --require-hashes --requirement requirements-test.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Driven adapters: what the core's ports stand on."""

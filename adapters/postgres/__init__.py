@@ -1,0 +1,1 @@
+"""The PostgreSQL adapter: SQLModel statements on psycopg 3."""

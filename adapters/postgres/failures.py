@@ -1,0 +1,53 @@
+"""The one place that knows the driver's errors: what each means to the core, and what of it may be logged.
+
+SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from typing import Final
+
+import psycopg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from domain.errors import StorageError, StorageOverloaded, StorageUnavailable
+
+_OVERLOADED: Final = ("53",)  # insufficient resources: connections, memory, disk
+_UNAVAILABLE: Final = (
+    "08",  # connection exceptions
+    "25006",  # a read-only server, after a failover
+    "26000",  # an unknown prepared statement: a pooler crosses them
+    "28",  # refused credentials
+    "3D000",  # the database is gone
+    "40",  # serialization failure, deadlock: rolled back for certain
+    "42P05",  # a prepared statement that exists already: a pooler crosses them
+    "55P03",  # lock not available in time
+    "57",  # cancelled, shut down, starting up
+    "58",  # the server's system fails
+)
+
+
+def meaning(error: SQLAlchemyError) -> StorageError:
+    """The core's word for a failed statement. Its text is safe to log: the driver's own can quote the row."""
+    facts = describe(error)
+    text = ", ".join(f"{name} {value}" for name, value in facts.items())
+    sqlstate = facts.get("sqlstate", "")
+    if sqlstate.startswith(_OVERLOADED):
+        return StorageOverloaded(text)
+    if sqlstate.startswith(_UNAVAILABLE) or (not sqlstate and _is_connection_loss(error)):
+        return StorageUnavailable(text)
+    return StorageError(text)
+
+
+def describe(error: SQLAlchemyError) -> dict[str, str]:
+    """The error's class, SQLSTATE and constraint, as far as it has them."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    facts = {"error": type(cause or error).__name__}
+    if isinstance(cause, psycopg.Error):
+        if cause.sqlstate:
+            facts["sqlstate"] = cause.sqlstate
+        if cause.diag.constraint_name:
+            facts["constraint"] = cause.diag.constraint_name
+    return facts
+
+
+def _is_connection_loss(error: SQLAlchemyError) -> bool:
+    return isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError)

@@ -1,0 +1,1 @@
+"""The HTTP API. It knows the port and the core, never an adapter."""

@@ -1,0 +1,72 @@
+"""What routes ask for. The application's state holds the container, and routes see of it what `Services` says."""
+
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.security.base import SecurityBase
+
+from domain.repository import TaskRepository
+from domain.task import UserId
+from entrypoints.http.identity import Identity
+
+
+class Readiness(Protocol):
+    @abstractmethod
+    async def check(self) -> None:
+        """Raises a `StorageError` where tasks cannot be served."""
+
+
+class Services(Protocol):
+    """What the HTTP side needs of the composition root; asked anew for each request, so that it can be overridden."""
+
+    @abstractmethod
+    def tasks(self) -> TaskRepository: ...
+
+    @abstractmethod
+    def identity(self) -> Identity: ...
+
+    @abstractmethod
+    def readiness(self) -> Readiness: ...
+
+    @abstractmethod
+    def resources(self) -> AbstractAsyncContextManager[None]:
+        """Entered before the first request is served, left after the last."""
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+class IdentityScheme(SecurityBase):
+    """The caller's identity as OpenAPI declares it."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "UserId"
+        self.model = APIKey(
+            **{"in": APIKeyIn.header},
+            name="X-User-Id",
+            description="The user on whose behalf the call is made: 1 to 255 printable ASCII characters, opaque and "
+            "case-sensitive. The calling layer authenticates the user and sets it.",
+        )
+
+    async def __call__(self, request: Request) -> UserId:
+        return await _services(request).identity()(request)
+
+
+# The functions are `async` though they wait for nothing: the framework would run plain ones on its thread pool.
+
+
+async def _tasks(request: Request) -> TaskRepository:
+    return _services(request).tasks()
+
+
+async def _readiness(request: Request) -> Readiness:
+    return _services(request).readiness()
+
+
+CurrentUser = Annotated[UserId, Depends(IdentityScheme())]
+Tasks = Annotated[TaskRepository, Depends(_tasks)]
+ReadinessCheck = Annotated[Readiness, Depends(_readiness)]

@@ -1,0 +1,41 @@
+"""Who calls: the user id that the calling layer puts into a header."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from starlette.requests import Request
+
+from domain.errors import InvalidValue
+from domain.task import UserId
+
+
+class IdentityRequired(Exception):
+    """The request does not say who the user is. Its text says what is expected."""
+
+
+class Identity(Protocol):
+    """Tells the user from the request. `header` is the one that carries it."""
+
+    header: str
+
+    @abstractmethod
+    async def __call__(self, request: Request) -> UserId:
+        """Raises `IdentityRequired`."""
+
+
+class HeaderIdentity(Identity):
+    """Trusts the header: whoever stands in front must authenticate the user and set it, or strip it."""
+
+    def __init__(self, header: str) -> None:
+        self.header = header
+
+    async def __call__(self, request: Request) -> UserId:
+        values = request.headers.getlist(self.header)
+        if len(values) != 1:
+            raise IdentityRequired(f"Send the header {self.header} exactly once.")
+        if not (values[0].isascii() and values[0].isprintable()):
+            raise IdentityRequired(f"The header {self.header} must be printable ASCII.")
+        try:
+            return UserId(values[0])
+        except InvalidValue as error:
+            raise IdentityRequired(f"The header {self.header} {error.reason}.") from None

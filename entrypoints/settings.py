@@ -1,0 +1,80 @@
+"""Configuration by environment, or by a file `.env`. Every field is one variable of the same name in capitals."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+HOME: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path()
+"""Where `.env` and local data are: the checkout, whatever folder the command is called from; else that folder."""
+
+
+class ConfigurationError(Exception):
+    """The environment does not say what it must. The text names each variable and never quotes a value."""
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    """The URL in the spelling that libpq knows."""
+    scheme, separator, rest = value.get_secret_value().partition("://")
+    url = f"postgresql://{rest}"
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise ValueError("must begin with postgresql://")
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # its text quotes the password
+        raise ValueError("is not a URL that libpq understands") from None
+    return SecretStr(url)
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=HOME / ".env", env_ignore_empty=True, extra="ignore")
+
+    database_url: PostgresUrl | None = None
+    migration_database_url: PostgresUrl | None = None
+    database_connections: int = Field(default=10, ge=1, le=1000)
+    database_queue: int = Field(default=100, ge=0, le=100_000)
+    database_deadline_seconds: float = Field(default=5, gt=0, le=300)
+    database_connect_timeout_seconds: int = Field(default=5, ge=2, le=300)
+    database_prepared_statements: Literal["auto", "on", "off"] = "auto"
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=1000)
+    shutdown_grace_seconds: int = Field(default=10, ge=1, le=3600)
+
+    user_id_header: str = Field(default="X-User-Id", pattern=r"^[A-Za-z0-9-]+$")
+    max_body_bytes: int = Field(default=256 * 1024, ge=1)
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @classmethod
+    def load(cls, **given: Any) -> "Settings":
+        """The settings of the environment. Raises `ConfigurationError` with all that is wrong, a line each."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            lines = [f"{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors()]
+            raise ConfigurationError("\n".join(lines)) from None
+
+    def serving_url(self) -> str:
+        """Raises `ConfigurationError` where `DATABASE_URL` is missing."""
+        if self.database_url is None:
+            raise ConfigurationError("DATABASE_URL: is not set (`taskward dev` needs none)")
+        return self.database_url.get_secret_value()
+
+    def migration_url(self) -> str:
+        """Raises `ConfigurationError` where neither URL is set."""
+        url = self.migration_database_url
+        return url.get_secret_value() if url else self.serving_url()
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
