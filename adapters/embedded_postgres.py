@@ -24,7 +24,8 @@ def embedded_postgres(folder: Path, database: str = "postgres") -> Iterator[str]
     if " " in str(folder):
         raise StorageUnavailable(f"the embedded PostgreSQL cannot run in a folder with a space in its path: {folder}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(folder, cleanup_mode=None)
+    server = get_server(folder, cleanup_mode=None, start=False)
+    server.start()  # also where this process has stopped it before
     try:
         yield server.get_uri(database=database)
     finally:

@@ -13,7 +13,7 @@ import typer
 import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
-from domain.errors import StorageError
+from domain.errors import StorageError, StorageUnavailable
 from entrypoints.container import Container, create_app
 from entrypoints.settings import HOME, ConfigurationError, Settings
 
@@ -60,7 +60,7 @@ def migrate() -> None:
     """Bring the schema of the database to the newest revision. Does nothing where it is there already."""
     container = Container()
     container.logging()
-    container.wait_for_server()
+    _reach(container, *container.settings().migration_database())
     container.upgrade_schema()
     typer.echo("The schema is at the newest revision.")
 
@@ -73,7 +73,8 @@ def serve(
     container = Container()
     settings = container.settings()
     container.logging()
-    container.wait_until_ready()
+    _reach(container, *settings.serving_database())
+    container.require_ready()
     _serve(settings.model_copy(update={"workers": workers} if workers else {}), _listen(settings), reload=False)
 
 
@@ -81,6 +82,13 @@ def serve(
 def openapi() -> None:
     """Print the OpenAPI document."""
     typer.echo(json.dumps(create_app().openapi(), indent=2, ensure_ascii=False))
+
+
+def _reach(container: Container, variable: str, url: str) -> None:
+    try:
+        container.wait_for_server(url)
+    except StorageUnavailable as error:
+        raise ConfigurationError(f"{variable}: {error}") from None
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -95,7 +103,9 @@ def _listen(settings: Settings) -> socket.socket:
         listener.listen(2048)
         listener.set_inheritable(True)
     except OSError as error:
-        raise ConfigurationError(f"HOST, PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+        raise ConfigurationError(
+            f"HOST, PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from None
     log.info("listening", address=_address(listener))
     return listener
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from adapters.embedded_postgres import embedded_postgres
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.readiness import PostgresReadiness, wait_until_ready
+from adapters.postgres.readiness import PostgresReadiness, require_ready, wait_for_server
 from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema import upgrade
 from domain.repository import TaskRepository
@@ -19,7 +19,8 @@ from entrypoints.http.identity import HeaderIdentity, Identity
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
 
-START_PATIENCE_SECONDS = 9.0  # of the 10 s within which a start succeeds or says why not
+START_PATIENCE_SECONDS = 7.0
+"""Of the 10 s within which a start succeeds or says why not; loading the program takes its share."""
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ class Container(containers.DeclarativeContainer):
 
     engine = providers.Singleton(
         create_postgres_engine,
-        settings.provided.serving_url.call(),
+        settings.provided.serving_database.call()[1],
         connect_timeout=settings.provided.database_connect_timeout_seconds,
         prepared_statements=settings.provided.database_prepared_statements,
     )
@@ -54,12 +55,10 @@ class Container(containers.DeclarativeContainer):
     readiness: providers.Provider[Readiness] = providers.Singleton(PostgresReadiness, database)
     identity: providers.Provider[Identity] = providers.Singleton(HeaderIdentity, settings.provided.user_id_header)
 
-    migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_url.call())
-    wait_for_server = providers.Callable(
-        wait_until_ready, migration_engine, patience=START_PATIENCE_SECONDS, schema=False
-    )
+    migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])
     upgrade_schema = providers.Callable(upgrade, migration_engine)
-    wait_until_ready = providers.Callable(wait_until_ready, engine, patience=START_PATIENCE_SECONDS)
+    require_ready = providers.Callable(require_ready, engine)
+    wait_for_server = providers.Callable(wait_for_server, patience=START_PATIENCE_SECONDS)
     embedded_postgres = providers.Factory(embedded_postgres)
 
 

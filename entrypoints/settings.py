@@ -64,16 +64,17 @@ class Settings(BaseSettings):
             lines = [f"{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors()]
             raise ConfigurationError("\n".join(lines)) from None
 
-    def serving_url(self) -> str:
-        """Raises `ConfigurationError` where `DATABASE_URL` is missing."""
+    def serving_database(self) -> tuple[str, str]:
+        """The variable that names the database to serve from, and its URL. Raises `ConfigurationError`."""
         if self.database_url is None:
             raise ConfigurationError("DATABASE_URL: is not set (`taskward dev` needs none)")
-        return self.database_url.get_secret_value()
+        return "DATABASE_URL", self.database_url.get_secret_value()
 
-    def migration_url(self) -> str:
-        """Raises `ConfigurationError` where neither URL is set."""
-        url = self.migration_database_url
-        return url.get_secret_value() if url else self.serving_url()
+    def migration_database(self) -> tuple[str, str]:
+        """The variable that names the database to migrate, and its URL. Raises `ConfigurationError`."""
+        if self.migration_database_url is None:
+            return self.serving_database()
+        return "MIGRATION_DATABASE_URL", self.migration_database_url.get_secret_value()
 
 
 def _reason(message: str) -> str:

@@ -30,7 +30,7 @@ def migrate(connection: Connection) -> None:
 def engine() -> Engine:
     """The engine that the caller hands in, or for the `alembic` command one from the environment."""
     given = context.config.attributes.get("engine")
-    return given if isinstance(given, Engine) else create_postgres_engine(Settings().migration_url())
+    return given if isinstance(given, Engine) else create_postgres_engine(Settings.load().migration_database()[1])
 
 
 with engine().connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():

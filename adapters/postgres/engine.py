@@ -1,7 +1,6 @@
 """How connections to PostgreSQL are made, and whether one still stands."""
 
 import select
-from collections.abc import Callable
 from typing import Any, Final, Literal, cast
 
 import psycopg
@@ -12,7 +11,6 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 PreparedStatements = Literal["auto", "on", "off"]
 
 # A silent network is noticed within 45 s on an idle connection, within 10 s on one that waits for an acknowledgement.
-# Whatever the URL says comes first.
 _DEFAULTS: Final = {
     "application_name": "taskward",
     "keepalives_idle": 30,
@@ -28,12 +26,20 @@ def create_postgres_engine(
 ) -> Engine:
     """An engine whose connections are in AUTOCOMMIT and belong to whoever opens them; it keeps no pool.
 
-    `url` is a libpq URI, parsed by libpq alone, so that every parameter of it counts; `connect_timeout` is in seconds.
-    Nothing is opened yet.
+    `url` is a libpq URI, `connect_timeout` is in seconds. Nothing is opened yet.
     """
+
+    parameters = {"connect_timeout": connect_timeout} | libpq_parameters(url)
+
+    def open_connection() -> "psycopg.Connection[Any]":
+        connection = connect(parameters)
+        if prepared_statements == "on" or (prepared_statements == "auto" and _is_direct(connection)):
+            connection.prepare_threshold = _PREPARE_THRESHOLD
+        return connection
+
     return create_engine(
         "postgresql+psycopg://",
-        creator=_connector(url, connect_timeout, prepared_statements),
+        creator=open_connection,
         poolclass=NullPool,
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
@@ -42,18 +48,14 @@ def create_postgres_engine(
     )
 
 
-def _connector(
-    url: str, connect_timeout: int, prepared_statements: PreparedStatements
-) -> Callable[[], "psycopg.Connection[Any]"]:
-    parameters: dict[str, Any] = {"connect_timeout": connect_timeout, **_DEFAULTS, **conninfo_to_dict(url)}
+def libpq_parameters(url: str) -> dict[str, Any]:
+    """What the URL says, as libpq alone understands it, over our defaults."""
+    return _DEFAULTS | conninfo_to_dict(url)
 
-    def connect() -> "psycopg.Connection[Any]":
-        connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
-        if prepared_statements == "on" or (prepared_statements == "auto" and _is_direct(connection)):
-            connection.prepare_threshold = _PREPARE_THRESHOLD
-        return connection
 
-    return connect
+def connect(parameters: dict[str, Any]) -> "psycopg.Connection[Any]":
+    """A connection in AUTOCOMMIT, without prepared statements. Raises psycopg's `OperationalError`."""
+    return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
 
 
 def _is_direct(connection: "psycopg.Connection[Any]") -> bool:

@@ -57,8 +57,11 @@ class DatabaseExecutor:
         """Lets what is accepted finish and closes the connections; returns after twice the deadline at most."""
         for _ in self._workers:
             self._jobs.put(None)
-        limit = 2 * self._deadline / len(self._workers)
-        await asyncio.to_thread(lambda: [worker.join(limit) for worker in self._workers])
+        await asyncio.to_thread(self._join, 2 * self._deadline / len(self._workers))
+
+    def _join(self, limit: float) -> None:
+        for worker in self._workers:
+            worker.join(limit)
 
     def _finished(self) -> None:
         self._unfinished -= 1

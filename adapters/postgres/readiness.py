@@ -4,20 +4,24 @@ import re
 import time
 from typing import Final
 
+import psycopg
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
+from adapters.postgres.engine import connect, libpq_parameters
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.schema import require_current
 from domain.errors import StorageUnavailable
 
 RETRY_SECONDS: Final = 0.2
+SHORTEST_CONNECT_SECONDS: Final = 2
+"""What libpq allows."""
 
 # libpq hands over no SQLSTATE of a refused connection, only text. What is not recognised here is merely waited for.
 _HOPELESS: Final = re.compile(
     "password authentication failed|no password supplied|does not exist|no pg_hba.conf entry|certificate"
-    "|server does not support SSL|could not translate host name"
+    "|server does not support SSL|Name or service not known|nodename nor servname"
 )
 
 
@@ -33,28 +37,30 @@ class PostgresReadiness:
             raise failures.meaning(error) from None
 
 
-def wait_until_ready(engine: Engine, *, patience: float, schema: bool = True) -> None:
-    """Returns once the database answers, and its schema (if `schema`) is current.
+def require_ready(engine: Engine) -> None:
+    """The same, once and at once, on a connection of its own."""
+    try:
+        with engine.connect() as connection:
+            require_current(connection)
+    except SQLAlchemyError as error:
+        raise failures.meaning(error) from None
 
-    A server that is only waking up is waited for, `patience` seconds at most. Raises `StorageUnavailable` then, and at
-    once for what waiting cannot mend, with libpq's reason; `StorageOutdated` at once.
+
+def wait_for_server(url: str, *, patience: float) -> None:
+    """Returns once the server accepts a connection; one that is only waking up is waited for, `patience` seconds.
+
+    Raises `StorageUnavailable` with libpq's reason then, and at once for what waiting cannot mend.
     """
+    parameters = libpq_parameters(url)
     until = time.monotonic() + patience
     while True:
+        remaining = int(until - time.monotonic())
         try:
-            with engine.connect() as connection:
-                if schema:
-                    require_current(connection)
-            return
-        except OperationalError as error:
-            reason = _reason(error)
-            if time.monotonic() >= until or _HOPELESS.search(reason):
+            connect(parameters | {"connect_timeout": max(SHORTEST_CONNECT_SECONDS, remaining)}).close()
+        except psycopg.OperationalError as error:
+            reason = " ".join(str(error).split())  # names host, port, user and database, never the password
+            if remaining <= SHORTEST_CONNECT_SECONDS or _HOPELESS.search(reason):
                 raise StorageUnavailable(f"the database cannot be reached: {reason}") from None
-        except SQLAlchemyError as error:
-            raise failures.meaning(error) from None
+        else:
+            return
         time.sleep(RETRY_SECONDS)
-
-
-def _reason(error: OperationalError) -> str:
-    """libpq's own words on one line: they name host, port, user and database, never the password."""
-    return " ".join(str(error.orig).split())

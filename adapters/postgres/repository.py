@@ -63,9 +63,7 @@ class PostgresTaskRepository(TaskRepository):
     async def delete(self, owner: UserId, task_id: UUID) -> None:
         await self._one("delete", statements.DELETE, owner, task_id)
 
-    async def _one(
-        self, operation: str, statement: Executable, owner: UserId, task_id: UUID, **values: object
-    ) -> Task:
+    async def _one(self, operation: str, statement: Executable, owner: UserId, task_id: UUID, **values: object) -> Task:
         tasks = await self._run(operation, statement, owner, task_id, **values)
         if not tasks:
             raise TaskNotFound
@@ -79,11 +77,11 @@ class PostgresTaskRepository(TaskRepository):
         if task_id is not None:
             parameters["task_id"] = task_id
 
-        def execute(connection: Connection) -> Sequence[Row[Any]]:
+        def execute(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
             return connection.execute(statement, parameters).all()
 
         started = perf_counter()
-        facts: dict[str, object] = {"outcome": "defect", "rows": 0}
+        facts: dict[str, object] = {"outcome": "failed", "rows": 0}
         try:
             rows = await self._database.run(execute)
             tasks = [_task_of(owner, row) for row in rows]
@@ -107,7 +105,7 @@ class PostgresTaskRepository(TaskRepository):
         return tasks
 
 
-def _task_of(owner: UserId, row: Row[Any]) -> Task:
+def _task_of(owner: UserId, row: Row[*tuple[Any, ...]]) -> Task:
     """The task in the row, if it is the owner's: a result that was crossed anywhere below stops here."""
     if row[0] != owner.value:
         raise OwnershipViolation("a statement returned a row of another user")

@@ -69,12 +69,13 @@ def _list(*, after: bool, completed: bool) -> Executable:
 
 
 UPDATE: Final = {
-    fields: _update(fields) for size in (1, 2, 3) for fields in combinations(("title", "description", "completed"), size)
+    fields: _update(fields)
+    for size in (1, 2, 3)
+    for fields in combinations(("title", "description", "completed"), size)
 }
 """By the fields that change, in this order."""
 
 LIST: Final = {
-    (after, completed): _list(after=after, completed=completed)
-    for after, completed in product((False, True), repeat=2)
+    (after, completed): _list(after=after, completed=completed) for after, completed in product((False, True), repeat=2)
 }
 """By whether a position and whether a state is asked for."""

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from entrypoints.http import health, problems, tasks
-from entrypoints.http.dependencies import IdentityScheme, Services
+from entrypoints.http.dependencies import Services
 from entrypoints.http.middleware import RequestLog
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ def create_http_app(services: Services, *, max_body_bytes: int) -> FastAPI:
     app = TaskwardApp(
         title="Taskward",
         version=version("taskward"),
-        description="A multi-user to-do task service. A task belongs to exactly one user; for anybody else it does not exist.",
+        description="A multi-user to-do task service: a task belongs to one user, for anybody else it does not exist.",
         lifespan=_lifespan,
         redirect_slashes=False,
         max_body_size=max_body_bytes,

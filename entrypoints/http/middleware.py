@@ -38,7 +38,7 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
-            except Exception:  # noqa: BLE001 - the answer is sent by now; what is left is to tell the operator
+            except Exception:  # the answer is sent by now; what is left is to tell the operator
                 log.exception("defect")
             finally:
                 log.info(
@@ -51,7 +51,7 @@ class RequestLog:
 
 
 def _request_id(scope: Scope) -> str:
-    given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
     if len(given) == 1 and _SANE.fullmatch(given[0]):
         return given[0].decode("ascii")
     return uuid4().hex

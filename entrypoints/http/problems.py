@@ -1,6 +1,6 @@
 """Every error as a problem of RFC 9457: the one place that gives a status to what went wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -46,10 +46,18 @@ PROBLEMS: Final[dict[type[Exception], Problem]] = {
         503, "database-unavailable", "Database unavailable", "The database did not answer in time.", _RETRY_SOON
     ),
     StorageOverloaded: Problem(
-        503, "overloaded", "Overloaded", "The service has more requests than it can serve; nothing was done.", _RETRY_SOON
+        503,
+        "overloaded",
+        "Overloaded",
+        "The service has more requests than it can serve; nothing was done.",
+        _RETRY_SOON,
     ),
     StorageOutdated: Problem(
-        503, "schema-outdated", "Schema outdated", "The database's schema is not the one this release needs.", _RETRY_SOON
+        503,
+        "schema-outdated",
+        "Schema outdated",
+        "The database's schema is not the one this release needs.",
+        _RETRY_SOON,
     ),
     Exception: Problem(500, "internal-error", "Internal error", "A defect in the service; it has been logged."),
 }
@@ -60,27 +68,26 @@ _STATUSES: Final = {404: "not-found", 405: "method-not-allowed", 413: "body-too-
 
 def install(app: FastAPI) -> None:
     for kind, problem in PROBLEMS.items():
-        app.add_exception_handler(kind, _always(problem))
-    app.add_exception_handler(IdentityRequired, _identity_required)
-    app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(HTTPException, _http_exception)
+        app.exception_handler(kind)(_always(problem))
+    app.exception_handler(IdentityRequired)(_identity_required)
+    app.exception_handler(RequestValidationError)(_invalid_request)
+    app.exception_handler(HTTPException)(_http_exception)
 
 
-def _always(problem: Problem) -> Any:
+def _always(problem: Problem) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
     async def respond(request: Request, _: Exception) -> JSONResponse:
         return problem.response(request)
 
     return respond
 
 
-async def _identity_required(request: Request, error: Exception) -> JSONResponse:
+async def _identity_required(request: Request, error: IdentityRequired) -> JSONResponse:
     header = request.app.state.services.identity().header
     challenge = {"WWW-Authenticate": f'APIKey in="header", name="{header}"'}
     return Problem(401, "identity-required", "Identity required", str(error), challenge).response(request)
 
 
-async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - narrows what the framework types too widely
+async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return _malformed_body.response(request)
@@ -89,10 +96,9 @@ async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     return Problem(422, "invalid-request", "Invalid request", detail, errors=errors).response(request)
 
 
-async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
     """What the framework refuses by itself."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - narrows what the framework types too widely
-    if error.status_code == 400:
+    if error.status_code == HTTPStatus.BAD_REQUEST:
         return _malformed_body.response(request)
     phrase = HTTPStatus(error.status_code).phrase
     kind = _STATUSES.get(error.status_code, phrase.lower().replace(" ", "-"))

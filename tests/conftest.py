@@ -1,0 +1,76 @@
+"""The database that tests run on: TEST_DATABASE_URL's server where it is set, an embedded one otherwise."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from adapters.embedded_postgres import embedded_postgres
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.schema import upgrade
+from domain.task import UserId
+from tests.databases import own_database
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "server_url" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("entrypoints.settings.Settings.model_config", {"env_ignore_empty": True, "extra": "ignore"})
+    for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A running PostgreSQL on which the tests may create databases."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    # Not pytest's own folder: the path of a Unix socket may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="taskward-") as folder, embedded_postgres(Path(folder) / "postgres") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str) -> Iterator[str]:
+    """A migrated database, shared by all tests: each works with users of its own."""
+    with own_database(server_url) as url:
+        upgrade(create_postgres_engine(url))
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(server_url: str) -> Iterator[str]:
+    with own_database(server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def out_of_band(database_url: str) -> Iterator[psycopg.Connection]:
+    """Looks into the storage without the code under test."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def alice() -> UserId:
+    return UserId(f"alice-{uuid4()}")
+
+
+@pytest.fixture
+def bob() -> UserId:
+    return UserId(f"bob-{uuid4()}")

@@ -1,0 +1,330 @@
+"""What every `TaskRepository` promises, held against the fake and against PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import namedtuple_row
+
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import TaskNotFound
+from domain.repository import Position, TaskRepository
+from domain.task import Task, TaskChanges, TaskDraft, UserId
+from tests.fakes import InMemoryTaskRepository
+
+IDENTIFIERS_ALIKE = ("alice", "Alice", "ali ce", "alice%", "alic_", "ali'ce", 'ali"ce', "alicé", "alice\\", "𝔞lice")
+
+
+class Storage(Protocol):
+    """What is really stored, read and written without the code under test."""
+
+    def tasks_of(self, owner: UserId) -> list[Task]: ...
+
+    def set_times(self, task: Task, created_at: datetime, updated_at: datetime) -> None: ...
+
+
+class RepositoryContract:
+    @pytest.fixture
+    def tasks(self) -> TaskRepository:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def storage(self, tasks: TaskRepository) -> Storage:
+        raise NotImplementedError
+
+    async def test_an_added_task_is_stored_for_its_owner(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat", completed=True))
+        assert storage.tasks_of(alice) == [task]
+        assert (task.owner, task.title, task.description, task.completed) == (alice, "Buy milk", "Oat", True)
+
+    async def test_a_new_task_has_a_random_id_and_equal_times_in_utc(
+        self, tasks: TaskRepository, alice: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        assert task.id.version == 4
+        assert task.created_at == task.updated_at
+        assert task.created_at.tzinfo is UTC
+        assert abs(task.created_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+    async def test_the_owner_reads_the_task(self, tasks: TaskRepository, alice: UserId) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        assert await tasks.get(alice, task.id) == task
+
+    @pytest.mark.parametrize(
+        "text", ["x" * 255, "𝔘" * 255, "'; drop table tasks; --", "100 % of $1 and :name", "‮ right to left", "\\"]
+    )
+    async def test_text_is_kept_exactly(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId, text: str
+    ) -> None:
+        await tasks.add(alice, TaskDraft(text, text))
+        (stored,) = storage.tasks_of(alice)
+        assert (stored.title, stored.description) == (text, text)
+
+    async def test_a_description_of_ten_thousand_astral_characters_is_kept(
+        self, tasks: TaskRepository, alice: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Long", "\n𝔘" * 5000))
+        assert (await tasks.get(alice, task.id)).description == "\n𝔘" * 5000
+
+    async def test_an_update_changes_what_it_mentions(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
+        changed = await tasks.update(alice, task.id, TaskChanges(title="Buy bread"))
+        assert changed == replace(task, title="Buy bread", updated_at=changed.updated_at)
+        assert storage.tasks_of(alice) == [changed]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            TaskChanges(title="New"),
+            TaskChanges(description="New"),
+            TaskChanges(description=None),
+            TaskChanges(completed=True),
+            TaskChanges(title="New", description=None),
+            TaskChanges(title="New", completed=True),
+            TaskChanges(description="New", completed=True),
+            TaskChanges(title="New", description="New", completed=True),
+        ],
+        ids=lambda changes: "-".join(f"{field}={value}" for field, value in changes.mentioned().items()),
+    )
+    async def test_every_combination_of_fields_can_be_changed(
+        self, tasks: TaskRepository, alice: UserId, changes: TaskChanges
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Old", "Old"))
+        mentioned = changes.mentioned()
+        changed = await tasks.update(alice, task.id, changes)
+        assert (changed.title, changed.description, changed.completed) == (
+            mentioned.get("title", "Old"),
+            mentioned.get("description", "Old"),
+            mentioned.get("completed", False),
+        )
+
+    async def test_an_update_that_mentions_nothing_changes_nothing(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        assert await tasks.update(alice, task.id, TaskChanges()) == task
+        assert storage.tasks_of(alice) == [task]
+
+    async def test_a_toggle_flips_completed_and_nothing_else(self, tasks: TaskRepository, alice: UserId) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
+        once = await tasks.toggle(alice, task.id)
+        twice = await tasks.toggle(alice, task.id)
+        assert once == replace(task, completed=True, updated_at=once.updated_at)
+        assert twice == replace(task, completed=False, updated_at=twice.updated_at)
+
+    async def test_every_change_makes_updated_at_greater(self, tasks: TaskRepository, alice: UserId) -> None:
+        versions = [await tasks.add(alice, TaskDraft("Buy milk"))]
+        task_id = versions[0].id
+        for _ in range(20):
+            versions.append(await tasks.toggle(alice, task_id))
+            versions.append(await tasks.update(alice, task_id, TaskChanges(title="Buy milk")))
+        times = [version.updated_at for version in versions]
+        assert times == sorted(set(times))
+
+    @pytest.mark.parametrize("change", ["toggle", "update"])
+    async def test_updated_at_grows_even_if_the_clock_has_stepped_back(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId, change: str
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        future = datetime(2120, 1, 1, microsecond=5, tzinfo=UTC)
+        storage.set_times(task, task.created_at, future)
+        if change == "toggle":
+            changed = await tasks.toggle(alice, task.id)
+        else:
+            changed = await tasks.update(alice, task.id, TaskChanges(completed=True))
+        assert changed.updated_at == future + timedelta(microseconds=1)
+
+    async def test_a_deleted_task_is_gone(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        await tasks.delete(alice, task.id)
+        assert storage.tasks_of(alice) == []
+        with pytest.raises(TaskNotFound):
+            await tasks.get(alice, task.id)
+
+    async def test_a_task_that_never_was_is_not_found(self, tasks: TaskRepository, alice: UserId) -> None:
+        for operation in _single_task_operations(tasks, alice, uuid4()):
+            with pytest.raises(TaskNotFound):
+                await operation
+
+    async def test_a_task_of_another_user_is_not_found_and_stays_as_it_is(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Mine", "and only mine"))
+        for operation in _single_task_operations(tasks, bob, task.id):
+            with pytest.raises(TaskNotFound):
+                await operation
+        assert storage.tasks_of(alice) == [task]
+        assert storage.tasks_of(bob) == []
+
+    async def test_a_listing_shows_nothing_of_another_user(
+        self, tasks: TaskRepository, alice: UserId, bob: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Mine"))
+        other = await tasks.add(bob, TaskDraft("His"))
+        assert (await tasks.list(alice)).items == (task,)
+        assert (await tasks.list(bob)).items == (other,)
+        before_all = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
+        assert (await tasks.list(bob, after=before_all)).items == (other,)
+
+    async def test_users_whose_ids_look_alike_are_different_users(self, tasks: TaskRepository, alice: UserId) -> None:
+        owners = [UserId(f"{alice}-{name}") for name in IDENTIFIERS_ALIKE]
+        added = {owner: await tasks.add(owner, TaskDraft(f"Of {owner}")) for owner in owners}
+        for owner, task in added.items():
+            assert (await tasks.list(owner)).items == (task,)
+            for stranger in owners:
+                if stranger != owner:
+                    with pytest.raises(TaskNotFound):
+                        await tasks.get(stranger, task.id)
+
+    async def test_a_listing_is_newest_first(self, tasks: TaskRepository, alice: UserId) -> None:
+        added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(5)]
+        page = await tasks.list(alice)
+        assert page.items == tuple(reversed(added))
+        assert page.next is None
+
+    async def test_equal_times_are_ordered_by_id(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
+        added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(8)]
+        for task in added:
+            storage.set_times(task, added[0].created_at, added[0].updated_at)
+        walked = await _walk(tasks, alice, limit=3)
+        assert [task.id for task in walked] == sorted((task.id for task in added), reverse=True)
+
+    async def test_a_page_holds_as_many_as_asked_for_and_says_where_to_go_on(
+        self, tasks: TaskRepository, alice: UserId
+    ) -> None:
+        added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(4)]
+        first = await tasks.list(alice, limit=2)
+        assert first.items == (added[3], added[2])
+        assert first.next == Position(added[2].created_at, added[2].id)
+        second = await tasks.list(alice, limit=2, after=first.next)
+        assert second.items == (added[1], added[0])
+        assert second.next is None
+
+    async def test_a_walk_meets_each_task_that_existed_throughout_once(
+        self, tasks: TaskRepository, alice: UserId
+    ) -> None:
+        lasting = [await tasks.add(alice, TaskDraft(str(number))) for number in range(9)]
+        doomed = await tasks.add(alice, TaskDraft("Deleted on the way, once the position names it"))
+        walked: list[UUID] = []
+        page = await tasks.list(alice, limit=1)
+        assert page.items == (doomed,)
+        await tasks.delete(alice, doomed.id)
+        while page.next is not None:
+            await tasks.add(alice, TaskDraft("Added on the way"))
+            page = await tasks.list(alice, limit=2, after=page.next)
+            walked += [task.id for task in page.items]
+        assert walked == [task.id for task in reversed(lasting)]
+
+    @pytest.mark.parametrize("completed", [True, False])
+    async def test_a_listing_can_be_narrowed_to_a_state(
+        self, tasks: TaskRepository, alice: UserId, *, completed: bool
+    ) -> None:
+        added = [await tasks.add(alice, TaskDraft(str(n), completed=n % 2 == 0)) for n in range(7)]
+        wanted = [task for task in reversed(added) if task.completed is completed]
+        assert await _walk(tasks, alice, limit=2, completed=completed) == wanted
+
+    async def test_concurrent_updates_of_different_fields_both_survive(
+        self, tasks: TaskRepository, alice: UserId
+    ) -> None:
+        task = await tasks.add(alice, TaskDraft("Old", "Old"))
+        await asyncio.gather(
+            *(tasks.update(alice, task.id, TaskChanges(title="New")) for _ in range(5)),
+            *(tasks.update(alice, task.id, TaskChanges(description="New")) for _ in range(5)),
+        )
+        now = await tasks.get(alice, task.id)
+        assert (now.title, now.description) == ("New", "New")
+
+    async def test_concurrent_toggles_cancel_out(self, tasks: TaskRepository, alice: UserId) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        versions = await asyncio.gather(*(tasks.toggle(alice, task.id) for _ in range(20)))
+        assert (await tasks.get(alice, task.id)).completed is False
+        assert len({version.updated_at for version in versions}) == 20
+
+
+def _single_task_operations(tasks: TaskRepository, owner: UserId, task_id: UUID):  # type: ignore[no-untyped-def]  # coroutines of several types
+    yield tasks.get(owner, task_id)
+    yield tasks.update(owner, task_id, TaskChanges(title="Taken over", description=None, completed=True))
+    yield tasks.update(owner, task_id, TaskChanges())
+    yield tasks.toggle(owner, task_id)
+    yield tasks.delete(owner, task_id)
+
+
+async def _walk(tasks: TaskRepository, owner: UserId, *, limit: int, completed: bool | None = None) -> list[Task]:
+    page = await tasks.list(owner, limit=limit, completed=completed)
+    walked = list(page.items)
+    while page.next is not None:
+        page = await tasks.list(owner, limit=limit, after=page.next, completed=completed)
+        walked += page.items
+    return walked
+
+
+class TestFake(RepositoryContract):
+    @pytest.fixture
+    def tasks(self) -> InMemoryTaskRepository:
+        return InMemoryTaskRepository()
+
+    @pytest.fixture
+    def storage(self, tasks: TaskRepository) -> Storage:
+        assert isinstance(tasks, InMemoryTaskRepository)
+        return FakeStorage(tasks)
+
+
+class TestPostgres(RepositoryContract):
+    @pytest.fixture
+    async def tasks(self, database_url: str) -> AsyncIterator[TaskRepository]:  # type: ignore[override]  # a fixture's generator
+        database = DatabaseExecutor(create_postgres_engine(database_url), connections=4, queue=100, deadline=5)
+        database.start()
+        yield PostgresTaskRepository(database)
+        await database.close()
+
+    @pytest.fixture
+    def storage(self, out_of_band: psycopg.Connection) -> Storage:  # type: ignore[override]  # reads past the repository
+        return PostgresStorage(out_of_band)
+
+
+class FakeStorage:
+    def __init__(self, fake: InMemoryTaskRepository) -> None:
+        self._stored = fake.stored
+
+    def tasks_of(self, owner: UserId) -> list[Task]:
+        return [task for (whose, _), task in self._stored.items() if whose == owner]
+
+    def set_times(self, task: Task, created_at: datetime, updated_at: datetime) -> None:
+        self._stored[task.owner, task.id] = replace(task, created_at=created_at, updated_at=updated_at)
+
+
+class PostgresStorage:
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def tasks_of(self, owner: UserId) -> list[Task]:
+        cursor = self._connection.cursor(row_factory=namedtuple_row)
+        rows = cursor.execute("select * from tasks where user_id = %s order by created_at", [owner.value]).fetchall()
+        return [
+            Task(
+                row.id,
+                UserId(row.user_id),
+                row.title,
+                row.description,
+                row.completed,
+                row.created_at.astimezone(UTC),
+                row.updated_at.astimezone(UTC),
+            )
+            for row in rows
+        ]
+
+    def set_times(self, task: Task, created_at: datetime, updated_at: datetime) -> None:
+        self._connection.execute(
+            "update tasks set created_at = %s, updated_at = %s where id = %s", [created_at, updated_at, task.id]
+        )
