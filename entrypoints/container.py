@@ -33,6 +33,8 @@ async def running(database: DatabaseExecutor) -> AsyncIterator[None]:
 
 
 class Container(containers.DeclarativeContainer):
+    __self__ = providers.Self()
+
     settings = providers.Singleton(Settings.load)
     logging = providers.Callable(configure_logging, settings.provided.log_level, settings.provided.log_format)
 
@@ -55,6 +57,10 @@ class Container(containers.DeclarativeContainer):
     readiness: providers.Provider[Readiness] = providers.Singleton(PostgresReadiness, database)
     identity: providers.Provider[Identity] = providers.Singleton(HeaderIdentity, settings.provided.user_id_header)
 
+    app: providers.Provider[FastAPI] = providers.Factory(
+        create_http_app, __self__, max_body_bytes=settings.provided.max_body_bytes
+    )
+
     migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])
     upgrade_schema = providers.Callable(upgrade, migration_engine)
     require_ready = providers.Callable(require_ready, engine)
@@ -66,4 +72,4 @@ def create_app() -> FastAPI:
     """The application as the server loads it, in each worker's own process."""
     container = Container()
     container.logging()
-    return create_http_app(container, max_body_bytes=container.settings().max_body_bytes)
+    return container.app()

@@ -21,7 +21,10 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
         structlog.processors.JSONRenderer(),
     ]
     if form == "console":
-        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        # Not the default traceback: it shows local variables, and titles among them.
+        rendering = [
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -36,5 +39,5 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(threshold)
-    # Alembic tells of each context it makes, which a service that checks its schema need not repeat.
-    logging.getLogger("alembic.runtime.migration").setLevel(max(threshold, logging.WARNING))
+    # Alembic tells of every plugin and context it makes; what comes of a migration the command itself tells.
+    logging.getLogger("alembic").setLevel(max(threshold, logging.WARNING))

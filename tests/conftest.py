@@ -1,19 +1,29 @@
 """The database that tests run on: TEST_DATABASE_URL's server where it is set, an embedded one otherwise."""
 
+import contextlib
+import io
+import json
+import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 
 from adapters.embedded_postgres import embedded_postgres
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.schema import upgrade
 from domain.task import UserId
+from entrypoints.logs import configure_logging
+from entrypoints.settings import Settings
 from tests.databases import own_database
+
+LoggedLines = Callable[[], list[dict[str, Any]]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,9 +39,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrypoints.settings.Settings.model_config", {"env_ignore_empty": True, "extra": "ignore"})
-    for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +74,19 @@ def out_of_band(database_url: str) -> Iterator[psycopg.Connection]:
     """Looks into the storage without the code under test."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def logged() -> Iterator[LoggedLines]:
+    """What has been logged since the test began, a dictionary a line."""
+    before = structlog.get_config(), logging.root.handlers, logging.root.level
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        configure_logging("info", "json")
+    yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
+    structlog.configure(**before[0])
+    logging.root.handlers = before[1]
+    logging.root.setLevel(before[2])
 
 
 @pytest.fixture

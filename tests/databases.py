@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import psycopg
@@ -19,7 +20,7 @@ def own_database(server_url: str) -> Iterator[str]:
         server_url, sql.SQL("create database {} encoding 'UTF8' template template0").format(sql.Identifier(name))
     )
     try:
-        yield with_database(server_url, name)
+        yield with_parameters(server_url, dbname=name)
     finally:
         drop_database(server_url, name)
 
@@ -30,12 +31,9 @@ def drop_database(server_url: str, name: str) -> None:
     administer(server_url, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def with_database(server_url: str, name: str) -> str:
-    """The same server as a libpq URL, another database."""
-    parameters = conninfo_to_dict(server_url)
-    host = str(parameters.pop("host", "") or "")
-    query = "&".join(f"{key}={value}" for key, value in parameters.items() if key != "dbname")
-    return f"postgresql:///{name}?host={host}&{query}"
+def with_parameters(url: str, **parameters: str) -> str:
+    """The URL with some of libpq's parameters replaced."""
+    return "postgresql://?" + urlencode(conninfo_to_dict(url) | parameters, quote_via=quote)
 
 
 def administer(server_url: str, statement: sql.Composed) -> None:

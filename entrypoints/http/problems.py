@@ -89,7 +89,10 @@ async def _identity_required(request: Request, error: IdentityRequired) -> JSONR
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
     faults = error.errors()
-    if any(fault["type"] == "json_invalid" for fault in faults):
+    if any(
+        fault["type"] == "json_invalid" or (fault["loc"] == ("body",) and fault["type"] == "missing")
+        for fault in faults
+    ):
         return _malformed_body.response(request)
     errors = [{"pointer": _pointer(fault["loc"]), "detail": _reason(fault)} for fault in faults]
     detail = "A value breaks a rule: see errors."
@@ -103,7 +106,16 @@ async def _http_exception(request: Request, error: HTTPException) -> JSONRespons
     phrase = HTTPStatus(error.status_code).phrase
     kind = _STATUSES.get(error.status_code, phrase.lower().replace(" ", "-"))
     headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed_methods(request) or headers["Allow"]
     return Problem(error.status_code, kind, phrase.capitalize(), f"{phrase.capitalize()}.", headers).response(request)
+
+
+def _allowed_methods(request: Request) -> str:
+    """Of all routes on the path; the router names those of the first alone."""
+    path = getattr(request.scope.get("route"), "path", None)
+    operations: dict[str, object] = request.app.openapi()["paths"].get(path, {})
+    return ", ".join(method.upper() for method in operations)
 
 
 _malformed_body: Final = Problem(400, "malformed-body", "Malformed body", "The body is empty or not JSON in UTF-8.")

@@ -1,0 +1,30 @@
+"""The composition root can build all that it promises."""
+
+import pytest
+from dependency_injector import providers
+
+from entrypoints.container import Container
+from entrypoints.settings import ConfigurationError, Settings
+
+
+@pytest.mark.parametrize(
+    "name", ["settings", "engine", "database", "resources", "tasks", "readiness", "identity", "app", "migration_engine"]
+)
+def test_every_provider_can_be_built_without_touching_a_database(name: str) -> None:
+    container = Container()
+    container.settings.override(Settings.load(database_url="postgresql://nobody@127.0.0.1:1/nowhere"))
+    assert container.providers[name]() is not None
+
+
+def test_without_a_database_the_application_is_built_and_the_repository_is_not() -> None:
+    container = Container()
+    assert container.app()
+    with pytest.raises(ConfigurationError, match="DATABASE_URL"):
+        container.tasks()
+
+
+def test_what_is_overridden_is_used() -> None:
+    container = Container()
+    fake = object()
+    container.tasks.override(providers.Object(fake))
+    assert container.tasks() is fake

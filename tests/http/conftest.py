@@ -1,0 +1,59 @@
+"""The application, called in this process: on the fake, put in through the container, or on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+
+import httpx2
+import pytest
+from dependency_injector import providers
+
+from entrypoints.container import Container
+from entrypoints.http.dependencies import Readiness
+from tests.fakes import InMemoryTaskRepository
+
+
+class AlwaysReady(Readiness):
+    async def check(self) -> None:
+        return
+
+
+@asynccontextmanager
+async def client_of(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
+    app = container.app()
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://taskward.test", trust_env=False, verify=False
+        ) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def fake() -> InMemoryTaskRepository:
+    return InMemoryTaskRepository()
+
+
+@pytest.fixture
+def container(fake: InMemoryTaskRepository) -> Container:
+    container = Container()
+    container.tasks.override(providers.Object(fake))
+    container.readiness.override(providers.Object(AlwaysReady()))
+    container.resources.override(providers.Factory(nullcontext))
+    return container
+
+
+@pytest.fixture
+async def client(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(container) as client:
+        yield client
+
+
+@pytest.fixture
+def as_alice() -> dict[str, str]:
+    return {"X-User-Id": "alice"}
+
+
+@pytest.fixture
+def as_bob() -> dict[str, str]:
+    return {"X-User-Id": "bob"}

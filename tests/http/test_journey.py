@@ -1,0 +1,177 @@
+"""One user's whole journey, on the fake and on PostgreSQL: the same answers."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from domain.task import UserId
+from entrypoints.container import Container
+from entrypoints.settings import Settings
+from tests.http.conftest import client_of
+
+
+class Journey:
+    @pytest.fixture
+    def mine(self, alice: UserId) -> dict[str, str]:
+        return {"X-User-Id": alice.value}
+
+    @pytest.fixture
+    def his(self, bob: UserId) -> dict[str, str]:
+        return {"X-User-Id": bob.value}
+
+    @pytest.fixture
+    async def task(self, client: httpx2.AsyncClient, mine: dict[str, str]) -> dict[str, Any]:
+        answer = await client.post("/v1/tasks", json={"title": " Buy milk\n", "description": " Oat "}, headers=mine)
+        assert answer.status_code == 201
+        created: dict[str, Any] = answer.json()
+        return created
+
+    async def test_create_answers_with_the_task_and_where_it_is(
+        self, client: httpx2.AsyncClient, mine: dict[str, str]
+    ) -> None:
+        answer = await client.post("/v1/tasks", json={"title": " Buy milk\n", "description": " Oat "}, headers=mine)
+        task = answer.json()
+        assert answer.status_code == 201
+        assert answer.headers["location"] == f"/v1/tasks/{task['id']}"
+        assert UUID(task["id"]).version == 4
+        assert list(task) == ["id", "title", "description", "completed", "created_at", "updated_at"]
+        assert (task["title"], task["description"], task["completed"]) == ("Buy milk", " Oat ", False)
+        assert (await client.get(answer.headers["location"], headers=mine)).json() == task
+
+    async def test_times_are_rfc_3339_in_utc(self, task: dict[str, Any]) -> None:
+        assert task["created_at"] == task["updated_at"]
+        assert task["created_at"].endswith("Z")
+        assert datetime.fromisoformat(task["created_at"]).tzinfo is not None
+
+    async def test_put_replaces_all_and_gives_absent_fields_their_defaults(
+        self, client: httpx2.AsyncClient, mine: dict[str, str], task: dict[str, Any]
+    ) -> None:
+        await client.post(f"/v1/tasks/{task['id']}/toggle", headers=mine)
+        answer = await client.put(f"/v1/tasks/{task['id']}", json={"title": "Buy bread"}, headers=mine)
+        replaced = answer.json()
+        assert answer.status_code == 200
+        assert replaced == task | {
+            "title": "Buy bread",
+            "description": None,
+            "completed": False,
+            "updated_at": replaced["updated_at"],
+        }
+        assert replaced["updated_at"] > task["updated_at"]
+
+    @pytest.mark.parametrize("content_type", ["application/json", "application/merge-patch+json"])
+    @pytest.mark.parametrize("patch", [{"title": "New"}, {"description": None}, {"completed": True}])
+    async def test_patch_changes_what_it_mentions(
+        self,
+        client: httpx2.AsyncClient,
+        mine: dict[str, str],
+        task: dict[str, Any],
+        patch: dict[str, Any],
+        content_type: str,
+    ) -> None:
+        headers = mine | {"Content-Type": content_type}
+        answer = await client.patch(f"/v1/tasks/{task['id']}", json=patch, headers=headers)
+        assert answer.status_code == 200
+        assert answer.json() == task | patch | {"updated_at": answer.json()["updated_at"]}
+        assert answer.json()["updated_at"] > task["updated_at"]
+
+    async def test_an_empty_patch_changes_nothing(
+        self, client: httpx2.AsyncClient, mine: dict[str, str], task: dict[str, Any]
+    ) -> None:
+        answer = await client.patch(f"/v1/tasks/{task['id']}", json={}, headers=mine)
+        assert answer.status_code == 200
+        assert answer.json() == task
+
+    async def test_toggle_flips_completed(
+        self, client: httpx2.AsyncClient, mine: dict[str, str], task: dict[str, Any]
+    ) -> None:
+        states = [(await client.post(f"/v1/tasks/{task['id']}/toggle", headers=mine)).json() for _ in range(2)]
+        assert [state["completed"] for state in states] == [True, False]
+
+    async def test_a_deleted_task_is_gone(
+        self, client: httpx2.AsyncClient, mine: dict[str, str], task: dict[str, Any]
+    ) -> None:
+        answer = await client.delete(f"/v1/tasks/{task['id']}", headers=mine)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert (await client.get(f"/v1/tasks/{task['id']}", headers=mine)).status_code == 404
+        assert (await client.delete(f"/v1/tasks/{task['id']}", headers=mine)).status_code == 404
+
+    async def test_pages_follow_each_other_newest_first(self, client: httpx2.AsyncClient, mine: dict[str, str]) -> None:
+        for number in range(5):
+            await client.post("/v1/tasks", json={"title": str(number)}, headers=mine)
+        titles: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            answer = await client.get("/v1/tasks", params={"limit": 2, "cursor": cursor}, headers=mine)
+            titles += [task["title"] for task in answer.json()["items"]]
+            cursor = answer.json()["next_cursor"]
+        assert titles == ["4", "3", "2", "1", "0"]
+
+    async def test_a_listing_can_be_narrowed_to_a_state(
+        self, client: httpx2.AsyncClient, mine: dict[str, str], task: dict[str, Any]
+    ) -> None:
+        await client.post("/v1/tasks", json={"title": "Done", "completed": True}, headers=mine)
+        done = await client.get("/v1/tasks?completed=true", headers=mine)
+        open_ = await client.get("/v1/tasks?completed=false", headers=mine)
+        assert [item["title"] for item in done.json()["items"]] == ["Done"]
+        assert open_.json()["items"] == [task]
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("GET", "/v1/tasks/{}", None),
+            ("PUT", "/v1/tasks/{}", {"title": "Taken over"}),
+            ("PATCH", "/v1/tasks/{}", {"title": "Taken over"}),
+            ("PATCH", "/v1/tasks/{}", {}),
+            ("POST", "/v1/tasks/{}/toggle", None),
+            ("DELETE", "/v1/tasks/{}", None),
+        ],
+    )
+    async def test_another_users_task_is_answered_as_if_it_did_not_exist(
+        self,
+        client: httpx2.AsyncClient,
+        mine: dict[str, str],
+        his: dict[str, str],
+        task: dict[str, Any],
+        method: str,
+        path: str,
+        body: object,
+    ) -> None:
+        answers = []
+        for task_id in (task["id"], str(uuid4())):
+            headers = his | {"X-Request-Id": "the-same"}
+            answer = await client.request(method, path.format(task_id), json=body, headers=headers)
+            answers.append((answer.status_code, answer.text.replace(task_id, "ID"), dict(answer.headers)))
+        foreign, missing = answers
+        assert foreign == missing
+        assert foreign[0] == 404
+        assert (await client.get(f"/v1/tasks/{task['id']}", headers=mine)).json() == task
+
+    async def test_nobody_lists_another_users_tasks(
+        self, client: httpx2.AsyncClient, mine: dict[str, str], his: dict[str, str]
+    ) -> None:
+        for number in range(3):
+            await client.post("/v1/tasks", json={"title": str(number)}, headers=mine)
+        cursor = (await client.get("/v1/tasks?limit=1", headers=mine)).json()["next_cursor"]
+        for query in ({}, {"cursor": cursor}):
+            answer = await client.get("/v1/tasks", params=query, headers=his)
+            assert answer.json() == {"items": [], "next_cursor": None}
+
+    async def test_the_service_is_ready(self, client: httpx2.AsyncClient) -> None:
+        assert (await client.get("/health/ready")).status_code == 200
+
+
+class TestOnFake(Journey):
+    pass
+
+
+class TestOnPostgres(Journey):
+    @pytest.fixture
+    async def client(self, database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+        container = Container()
+        container.settings.override(Settings.load(database_url=database_url))
+        async with client_of(container) as client:
+            yield client

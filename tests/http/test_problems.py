@@ -1,0 +1,124 @@
+"""What goes wrong is answered as a problem of RFC 9457, and says nothing of the inside."""
+
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+
+import httpx2
+import pytest
+from dependency_injector import providers
+
+from domain.errors import OwnershipViolation, StorageError, StorageOutdated, StorageOverloaded, StorageUnavailable
+from domain.task import Task, TaskDraft, UserId
+from entrypoints.container import Container
+from entrypoints.http.dependencies import Readiness
+from tests.conftest import LoggedLines
+from tests.fakes import InMemoryTaskRepository
+from tests.http.conftest import client_of
+
+MEMBERS = {"type", "title", "status", "detail", "instance", "request_id"}
+
+
+class FailingRepository(InMemoryTaskRepository):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def add(self, owner: UserId, draft: TaskDraft) -> Task:
+        raise self.error
+
+
+class FailingReadiness(Readiness):
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def check(self) -> None:
+        raise self.error
+
+
+@pytest.fixture
+def error() -> Exception:
+    return RuntimeError("planted-secret: select * from tasks")
+
+
+@pytest.fixture
+async def failing_client(container: Container, error: Exception) -> AsyncIterator[httpx2.AsyncClient]:
+    container.tasks.override(providers.Object(FailingRepository(error)))
+    container.readiness.override(providers.Object(FailingReadiness(error)))
+    container.resources.override(providers.Factory(nullcontext))
+    async with client_of(container) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (StorageUnavailable("planted-secret"), 503, "database-unavailable"),
+        (StorageOverloaded("planted-secret"), 503, "overloaded"),
+        (StorageError("planted-secret"), 500, "internal-error"),
+        (OwnershipViolation("planted-secret"), 500, "internal-error"),
+        (RuntimeError("planted-secret"), 500, "internal-error"),
+    ],
+)
+async def test_a_fault_is_answered_without_a_word_of_the_inside(
+    failing_client: httpx2.AsyncClient, as_alice: dict[str, str], logged: LoggedLines, status: int, kind: str
+) -> None:
+    headers = as_alice | {"X-Request-Id": "abc.1"}
+    answer = await failing_client.post("/v1/tasks", json={"title": "planted-title"}, headers=headers)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, problem["status"]) == (status, status)
+    assert problem["type"] == f"urn:taskward:problem:{kind}"
+    assert problem.keys() == MEMBERS
+    assert problem["instance"] == "/v1/tasks"
+    assert problem["request_id"] == answer.headers["x-request-id"] == "abc.1"
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert "planted" not in answer.text
+    assert "planted-title" not in str(logged())
+
+
+async def test_a_defect_is_logged_with_its_stack_trace_and_request(
+    failing_client: httpx2.AsyncClient, as_alice: dict[str, str], logged: LoggedLines
+) -> None:
+    await failing_client.post("/v1/tasks", json={"title": "x"}, headers=as_alice | {"X-Request-Id": "abc.2"})
+    (line,) = [line for line in logged() if line["event"] == "defect"]
+    assert (line["level"], line["request_id"]) == ("error", "abc.2")
+    assert "RuntimeError" in line["exception"]
+    assert "Traceback" in line["exception"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(StorageUnavailable("x"), "database-unavailable"), (StorageOutdated("x"), "schema-outdated")],
+)
+async def test_a_service_that_cannot_serve_is_alive_but_not_ready(
+    failing_client: httpx2.AsyncClient, kind: str
+) -> None:
+    answer = await failing_client.get("/health/ready")
+    assert (answer.status_code, answer.json()["type"]) == (503, f"urn:taskward:problem:{kind}")
+    assert (await failing_client.get("/health/live")).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/tasks/", "/v1/tasks/a/b/c", "/%FF", "/v2/tasks"])
+async def test_an_unknown_route_is_not_found(client: httpx2.AsyncClient, as_alice: dict[str, str], path: str) -> None:
+    answer = await client.get(path, headers=as_alice)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:not-found")
+    assert answer.json().keys() == MEMBERS
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    answer = await client.delete("/v1/tasks", headers=as_alice)
+    assert (answer.status_code, answer.json()["type"]) == (405, "urn:taskward:problem:method-not-allowed")
+    assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 129, "with space", "new\tline", 'quo"te'])
+async def test_a_request_without_a_sane_id_is_given_one(client: httpx2.AsyncClient, given: str | None) -> None:
+    headers = {} if given is None else {"X-Request-Id": given}
+    ids = {(await client.get("/health/live", headers=headers)).headers["x-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert given not in ids
+
+
+async def test_a_sane_request_id_is_kept(client: httpx2.AsyncClient) -> None:
+    given = "Az09._-" + "x" * 121
+    assert (await client.get("/health/live", headers={"X-Request-Id": given})).headers["x-request-id"] == given

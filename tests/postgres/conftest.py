@@ -1,0 +1,23 @@
+"""The executor and the repository on a real server."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.repository import PostgresTaskRepository
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[DatabaseExecutor]:
+    """One connection and one waiting place, so that a lost thread or a lost place would show."""
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=1)
+    database.start()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def tasks(database: DatabaseExecutor) -> PostgresTaskRepository:
+    return PostgresTaskRepository(database)

@@ -1,0 +1,120 @@
+"""The database executor: bounded, on time, and never short of a thread."""
+
+import asyncio
+import threading
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, text
+
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import StorageOverloaded, StorageUnavailable
+from domain.task import TaskChanges, TaskDraft, UserId
+
+BACKEND = text("select pg_backend_pid()")
+
+
+def backend(connection: Connection) -> int:
+    return int(connection.execute(BACKEND).scalar_one())
+
+
+async def test_one_connection_serves_all(database: DatabaseExecutor) -> None:
+    assert await database.run(backend) == await database.run(backend)
+
+
+async def test_what_an_operation_raises_reaches_the_caller(database: DatabaseExecutor) -> None:
+    def fail(_: Connection) -> None:
+        raise LookupError("x")
+
+    with pytest.raises(LookupError):
+        await database.run(fail)
+    assert await database.run(backend)
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(
+    database: DatabaseExecutor, out_of_band: psycopg.Connection
+) -> None:
+    lost = await database.run(backend)
+    out_of_band.execute("select pg_terminate_backend(%s, 5000)", [lost])
+    assert await database.run(backend) != lost
+
+
+async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(database: DatabaseExecutor) -> None:
+    release = threading.Event()
+    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    waiting = asyncio.ensure_future(database.run(backend))
+    await asyncio.sleep(0)  # both have been accepted
+    with pytest.raises(StorageOverloaded):
+        await database.run(backend)
+    release.set()
+    assert await running
+    assert await waiting
+    assert await database.run(backend)
+
+
+async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(database: DatabaseExecutor) -> None:
+    release = threading.Event()
+    begun: list[str] = []
+    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
+    for late in (running, waiting):
+        with pytest.raises(StorageUnavailable):
+            await late
+    release.set()
+    await _until_served(database)
+    assert begun == []
+
+
+async def test_an_operation_whose_caller_has_gone_never_begins(database: DatabaseExecutor) -> None:
+    release = threading.Event()
+    begun: list[str] = []
+    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    release.set()
+    await running
+    await _until_served(database)
+    assert begun == []
+
+
+async def test_a_write_that_is_given_up_does_not_happen_later(
+    database: DatabaseExecutor, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
+) -> None:
+    task = await tasks.add(alice, TaskDraft("Old"))
+    with out_of_band.transaction():
+        out_of_band.execute("select 1 from tasks where id = %s for update", [task.id])
+        with pytest.raises(StorageUnavailable):
+            await tasks.update(alice, task.id, TaskChanges(title="New"))
+        await _until_served(database)
+    assert await tasks.get(alice, task.id) == task
+
+
+async def test_a_cancelled_statement_costs_its_connection_so_that_the_cancel_hits_no_other(
+    database: DatabaseExecutor,
+) -> None:
+    first = await database.run(backend)
+    with pytest.raises(StorageUnavailable):
+        await database.run(lambda connection: connection.execute(text("select pg_sleep(60)")))
+    await _until_served(database)
+    assert await database.run(backend) != first
+
+
+async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, out_of_band: psycopg.Connection) -> None:
+    pid = await database.run(backend)
+    await database.close()
+    query = "select count(*) from pg_stat_activity where pid = %s"
+    while out_of_band.execute(query, [pid]).fetchone() != (0,):  # noqa: ASYNC110 - the server tells no event
+        await asyncio.sleep(0.01)
+
+
+async def _until_served(database: DatabaseExecutor) -> None:
+    """Until the one thread is free again."""
+    while True:
+        try:
+            await database.run(backend)
+        except (StorageOverloaded, StorageUnavailable):
+            await asyncio.sleep(0.01)
+        else:
+            return

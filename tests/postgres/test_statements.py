@@ -1,0 +1,126 @@
+"""What the adapter sends: one statement in one round trip for each operation, with the owner in it."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy.sql import ClauseElement, Executable
+
+from adapters.postgres import statements
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import OwnershipViolation, TaskNotFound
+from domain.repository import Position, TaskRepository
+from domain.task import TaskChanges, TaskDraft, UserId
+from tests.postgres.wire import Wire, tapped
+
+Operation = Callable[[TaskRepository, UserId, UUID], Coroutine[Any, Any, Any]]
+
+POSITION = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
+OPERATIONS: dict[str, Operation] = {
+    "add": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x")),
+    "get": lambda tasks, owner, task_id: tasks.get(owner, task_id),
+    "list": lambda tasks, owner, _: tasks.list(owner),
+    "list after": lambda tasks, owner, _: tasks.list(owner, after=POSITION),
+    "list completed": lambda tasks, owner, _: tasks.list(owner, completed=True),
+    "list completed after": lambda tasks, owner, _: tasks.list(owner, completed=True, after=POSITION),
+    "update one field": lambda tasks, owner, task_id: tasks.update(owner, task_id, TaskChanges(title="y")),
+    "update all fields": lambda tasks, owner, task_id: tasks.update(
+        owner, task_id, TaskChanges("y", None, completed=True)
+    ),
+    "update nothing": lambda tasks, owner, task_id: tasks.update(owner, task_id, TaskChanges()),
+    "toggle": lambda tasks, owner, task_id: tasks.toggle(owner, task_id),
+    "delete": lambda tasks, owner, task_id: tasks.delete(owner, task_id),
+}
+ALL_STATEMENTS: list[Executable] = [
+    statements.ADD,
+    statements.GET,
+    statements.TOGGLE,
+    statements.DELETE,
+    *statements.UPDATE.values(),
+    *statements.LIST.values(),
+]
+
+
+@pytest.fixture
+def wire(database_url: str) -> Iterator[Wire]:
+    with tapped(database_url) as wire:
+        yield wire
+
+
+@pytest.fixture(params=["on", "off"])
+async def tasks(wire: Wire, request: pytest.FixtureRequest) -> AsyncIterator[TaskRepository]:
+    engine = create_postgres_engine(wire.url, prepared_statements=request.param)
+    database = DatabaseExecutor(engine, connections=1, queue=10, deadline=5)
+    database.start()
+    yield PostgresTaskRepository(database)
+    await database.close()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_an_operation_is_one_statement_in_one_round_trip(
+    tasks: TaskRepository, wire: Wire, alice: UserId, bob: UserId, name: str
+) -> None:
+    operation = OPERATIONS[name]
+    mine = await tasks.add(alice, TaskDraft("x"))
+    await operation(tasks, bob, mine.id) if name.startswith(("add", "list")) else None  # connected and compiled
+    wire.clear()
+    await operation(tasks, alice, mine.id)
+    assert wire.round_trips == 1
+    assert len(wire.statements) == 1
+    assert "user_id" in wire.statements[0]
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if not name.startswith(("add", "list"))])
+async def test_another_users_task_and_none_take_the_same_statement(
+    tasks: TaskRepository, wire: Wire, alice: UserId, bob: UserId, name: str
+) -> None:
+    mine = await tasks.add(alice, TaskDraft("x"))
+    sent = []
+    for task_id in (mine.id, uuid4()):
+        wire.clear()
+        with pytest.raises(TaskNotFound):
+            await OPERATIONS[name](tasks, bob, task_id)
+        sent.append(list(wire.statements))
+    assert sent[0] == sent[1]
+    assert len(sent[0]) == 1
+
+
+@pytest.mark.parametrize("statement", ALL_STATEMENTS, ids=str)
+def test_every_statement_binds_the_owner_and_returns_it(statement: Executable) -> None:
+    sql = str(cast("ClauseElement", statement).compile(dialect=create_postgres_engine("postgresql://").dialect))
+    returned = re.search(r"^SELECT (.*?) ?\n?FROM|RETURNING (.*)$", sql, re.DOTALL)
+    assert returned is not None
+    assert (returned[1] or returned[2]).split(",")[0].strip() == "tasks.user_id"
+    if sql.startswith("INSERT"):
+        assert re.search(r"\(id, user_id, .*VALUES \(%\(task_id\)s::UUID, %\(owner\)s", sql)
+    else:
+        assert re.search(r"WHERE tasks.user_id = %\(owner\)s", sql)
+    assert " OR " not in sql
+
+
+def test_no_statement_on_tasks_is_missing_here() -> None:
+    held = {value for value in vars(statements).values() if isinstance(value, Executable)}
+    assert held <= set(ALL_STATEMENTS)
+
+
+class CrossedExecutor(DatabaseExecutor):
+    """Answers as a pooler does that has mixed up its clients: with somebody else's row."""
+
+    def __init__(self, row: tuple[object, ...]) -> None:
+        self.row = row
+
+    async def run(self, operation: Callable[..., Any]) -> Any:
+        return [self.row]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_a_row_of_another_user_is_never_returned(alice: UserId, bob: UserId, name: str) -> None:
+    now = datetime.now(UTC)
+    foreign = (bob.value, uuid4(), "His", None, False, now, now)
+    with pytest.raises(OwnershipViolation):
+        await OPERATIONS[name](PostgresTaskRepository(CrossedExecutor(foreign)), alice, foreign[1])

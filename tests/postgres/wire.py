@@ -1,0 +1,91 @@
+"""A proxy between the adapter and the server that reads along: which SQL is sent, and in how many round trips."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.databases import with_parameters
+
+_STARTUP_LENGTH = 4
+_HEADER_LENGTH = 5
+
+
+@dataclass
+class Wire:
+    """What has gone over the wire since `clear`."""
+
+    url: str
+    statements: list[str] = field(default_factory=list)
+    round_trips: int = 0
+
+    def clear(self) -> None:
+        self.statements.clear()
+        self.round_trips = 0
+
+    def read(self, kind: bytes, payload: bytes) -> None:
+        """One message of the front end: https://www.postgresql.org/docs/current/protocol-message-formats.html"""
+        if kind in {b"Q", b"S"}:  # Query and Sync: each makes the client wait for ReadyForQuery
+            self.round_trips += 1
+        if kind == b"Q":
+            self.statements.append(payload[:-1].decode())
+        if kind == b"P":
+            self.statements.append(payload.split(b"\0")[1].decode())
+
+
+@contextlib.contextmanager
+def tapped(url: str) -> Iterator[Wire]:
+    """A URL that leads to the same database through the proxy."""
+    parameters = conninfo_to_dict(url)
+    host, port = str(parameters["host"]), int(parameters.get("port") or 5432)
+
+    def connect() -> socket.socket:
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        upstream = socket.socket(socket.AF_UNIX)
+        upstream.connect(f"{host}/.s.PGSQL.{port}")
+        return upstream
+
+    with TemporaryDirectory(prefix="tap-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = Path(folder) / ".s.PGSQL.5432"
+        listener.bind(str(path))
+        listener.listen()
+        wire = Wire(with_parameters(url, host=folder, port="5432", sslmode="disable"))
+        threading.Thread(target=_accept, args=(listener, connect, wire), daemon=True).start()
+        yield wire
+
+
+def _accept(listener: socket.socket, connect: Callable[[], socket.socket], wire: Wire) -> None:
+    with contextlib.suppress(OSError):  # closed: the test is over
+        while True:
+            client, _ = listener.accept()
+            upstream = connect()
+            threading.Thread(target=_forward_requests, args=(client, upstream, wire), daemon=True).start()
+            threading.Thread(target=_forward_answers, args=(upstream, client), daemon=True).start()
+
+
+def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire) -> None:
+    started, pending = False, b""
+    with upstream, contextlib.suppress(OSError):
+        while data := client.recv(65536):
+            pending += data
+            if not started and len(pending) >= _STARTUP_LENGTH:
+                pending, started = pending[int.from_bytes(pending[:_STARTUP_LENGTH]) :], True
+            while started and len(pending) >= _HEADER_LENGTH:
+                length = 1 + int.from_bytes(pending[1:_HEADER_LENGTH])
+                if len(pending) < length:
+                    break
+                wire.read(pending[:1], pending[_HEADER_LENGTH:length])
+                pending = pending[length:]
+            upstream.sendall(data)
+
+
+def _forward_answers(upstream: socket.socket, client: socket.socket) -> None:
+    with client, contextlib.suppress(OSError):
+        while data := upstream.recv(65536):
+            client.sendall(data)

@@ -1,0 +1,174 @@
+"""The other commands, and what each says where it cannot go on: one clear line, no traceback, no password."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+from psycopg import sql
+
+from adapters.embedded_postgres import embedded_postgres
+from tests.databases import with_parameters
+from tests.system.service import Service, clean_environment, run, serving
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "planted-password"  # noqa: S105 - planted, to be looked for
+
+
+def assert_refused(ended: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert ended.returncode != 0
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
+    for word in words:
+        assert word in ended.stderr
+    assert PASSWORD not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_missing_url_is_named_and_so_is_the_command_that_needs_none(command: str) -> None:
+    assert_refused(run(command), "DATABASE_URL", "taskward dev")
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("url", [f"mysql://u:{PASSWORD}@host/db", f"postgresql://u:{PASSWORD}@[broken/db", PASSWORD])
+def test_a_malformed_url_is_named(command: str, url: str) -> None:
+    assert_refused(run(command, DATABASE_URL=url), "DATABASE_URL")
+
+
+def test_all_bad_values_are_named_at_once() -> None:
+    ended = run("serve", PORT="http", WORKERS="0", LOG_FORMAT="xml", DATABASE_URL="x")
+    assert ended.returncode != 0
+    assert [line.split(":")[1].strip() for line in ended.stderr.splitlines()] == [
+        "DATABASE_URL",
+        "PORT",
+        "WORKERS",
+        "LOG_FORMAT",
+    ]
+
+
+def test_an_unreachable_server_is_waited_for_no_longer_than_the_start_may_take() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"postgresql://u:{PASSWORD}@127.0.0.1:{unused.getsockname()[1]}/db"
+        assert_refused(run("serve", DATABASE_URL=url), "DATABASE_URL", "127.0.0.1")
+
+
+def test_a_server_that_is_only_waking_up_is_waited_for(server_folder: Path) -> None:
+    with embedded_postgres(server_folder) as url:
+        assert run("migrate", DATABASE_URL=url).returncode == 0
+    with (
+        Service({"DATABASE_URL": url}) as service,
+        embedded_postgres(server_folder),
+        service.wait_until_ready() as client,
+    ):
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_a_database_that_does_not_exist_is_named(server_url: str) -> None:
+    assert_refused(run("serve", DATABASE_URL=with_parameters(server_url, dbname="nowhere")), "DATABASE_URL", "nowhere")
+
+
+def test_a_schema_that_is_not_migrated_is_told_the_remedy(empty_database_url: str) -> None:
+    assert_refused(run("serve", DATABASE_URL=empty_database_url), "0001", "taskward migrate")
+
+
+@pytest.fixture
+def role(server_folder: Path) -> Iterator[str]:
+    """A URL of a role that needs its password, on a server of the test's own."""
+    with embedded_postgres(server_folder) as url:
+        rules = server_folder / "pg_hba.conf"
+        rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("select pg_reload_conf()")
+            connection.execute(sql.SQL("create role guest login password {}").format(PASSWORD))
+        yield with_parameters(url, user="guest", password=PASSWORD)
+
+
+def test_a_refused_password_is_told_but_not_shown(role: str) -> None:
+    wrong = with_parameters(role, password=f"not-{PASSWORD}")
+    assert_refused(run("serve", DATABASE_URL=wrong), "DATABASE_URL", "guest", "password authentication failed")
+
+
+def test_a_role_that_may_not_migrate_is_told_why(role: str) -> None:
+    assert_refused(run("migrate", DATABASE_URL=role), "permission denied")
+
+
+def test_the_migrations_own_url_comes_first(empty_database_url: str) -> None:
+    ended = run("migrate", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x", MIGRATION_DATABASE_URL=empty_database_url)
+    assert ended.returncode == 0
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("select count(*) from tasks").fetchone() == (0,)
+
+
+def test_a_port_that_is_taken_is_named(database_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run("serve", DATABASE_URL=database_url, PORT=port)
+    assert_refused(ended, "PORT", port)
+
+
+def test_the_document_that_is_printed_is_the_one_that_is_served(database_url: str) -> None:
+    printed = json.loads(run("openapi").stdout)
+    with serving(database_url) as (_, client):
+        assert client.get("/openapi.json").json() == printed
+
+
+@pytest.fixture
+def checkout() -> Iterator[Path]:
+    """A copy of the sources, so that its local data are its own."""
+    with tempfile.TemporaryDirectory(prefix="taskward-") as folder:
+        for package in ("domain", "adapters", "entrypoints", "migrations"):
+            shutil.copytree(ROOT / package, Path(folder, package), ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        yield Path(folder)
+
+
+def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path) -> None:
+    titles: list[str] = []
+    for title in ("first run", "second run"):
+        command = (sys.executable, "-c", "from entrypoints.cli import main; main()", "dev")
+        # What the environment says of a database is none of its business.
+        elsewhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "MIGRATION_DATABASE_URL": "postgresql://"}
+        with Service(elsewhere, command=command, cwd=checkout) as service:
+            service.wait_for("/docs")
+            request = service.wait_for("curl ").strip()
+            service.wait_for(" ready ")
+            answer = subprocess.run(request, shell=True, capture_output=True, check=True, text=True)  # noqa: S602 - as printed
+            assert json.loads(answer.stdout)["title"] == "Buy milk"
+            address = request.split()[1].removesuffix("/v1/tasks")
+            with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
+                client.post("/v1/tasks", json={"title": title})
+                titles = [task["title"] for task in client.get("/v1/tasks").json()["items"]]
+            assert service.end(signal.SIGINT) == 0
+    assert titles == ["second run", "Buy milk", "first run", "Buy milk"]
+
+
+def test_the_wheel_works_elsewhere_migrations_included(empty_database_url: str, tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    shutil.copytree(ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(tmp_path / "source")]
+    subprocess.run([*pip, *build], check=True)
+    (wheel,) = tmp_path.glob("taskward-*.whl")
+    site = tmp_path / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)], check=True)
+    script = "import sys, entrypoints; from entrypoints.cli import main; print(entrypoints.__file__); main()"
+    environment = clean_environment() | {"PYTHONPATH": str(site), "DATABASE_URL": empty_database_url}
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "migrate"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert ended.stdout.startswith(str(site))
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("select count(*) from tasks").fetchone() == (0,)

@@ -1,0 +1,97 @@
+"""`taskward serve` as a process: what it has acknowledged it keeps, and it outlives its database's absence."""
+
+import contextlib
+import json
+import signal
+import threading
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from adapters.embedded_postgres import embedded_postgres
+from tests.system.service import Service, run, serving
+
+WRITERS = 4
+WRITES_BEFORE_THE_KILL = 50
+
+
+def test_what_was_acknowledged_before_a_kill_is_there_after_a_restart(database_url: str) -> None:
+    acknowledged: list[str] = []
+    enough = threading.Semaphore(0)
+
+    def write(client: httpx2.Client, number: int) -> None:
+        user = {"X-User-Id": f"killed-{number}"}
+        try:
+            while True:
+                answer = client.post("/v1/tasks", json={"title": f"{number}: {len(acknowledged)}"}, headers=user)
+                assert answer.status_code == 201
+                acknowledged.append(json.dumps([user, answer.json()]))
+                enough.release()
+        except httpx2.TransportError:
+            return
+
+    with serving(database_url) as (service, client):
+        writers = [threading.Thread(target=write, args=(client, number)) for number in range(WRITERS)]
+        for writer in writers:
+            writer.start()
+        for _ in range(WRITES_BEFORE_THE_KILL):
+            enough.acquire()
+        service.end(signal.SIGKILL)
+        for writer in writers:
+            writer.join()
+
+    with serving(database_url) as (_, client):
+        assert len(acknowledged) >= WRITES_BEFORE_THE_KILL
+        for user, task in map(json.loads, acknowledged):
+            assert client.get(f"/v1/tasks/{task['id']}", headers=user).json() == task
+
+
+def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server_folder: Path) -> None:
+    with contextlib.ExitStack() as cleanup:
+        with embedded_postgres(server_folder) as url:
+            assert run("migrate", DATABASE_URL=url).returncode == 0
+            service, client = cleanup.enter_context(serving(url))
+            created = client.post("/v1/tasks", json={"title": "planted-title"})
+        task = created.headers["location"]
+        refused, alive, ready = client.get(task), client.get("/health/live"), client.get("/health/ready")
+        with embedded_postgres(server_folder):
+            served = client.get(task)
+            service.end()
+    assert (refused.status_code, refused.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
+    assert (alive.status_code, ready.status_code) == (200, 503)
+    assert (served.status_code, served.json()) == (200, created.json())
+    outcomes = [event["outcome"] for event in service.events("database")]
+    assert outcomes == ["ok", "StorageUnavailable", "ok"]
+    assert "planted" not in "".join(service.lines)
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_signal_to_stop_is_obeyed_with_exit_code_0(database_url: str, by: signal.Signals, workers: str) -> None:
+    with serving(database_url, WORKERS=workers) as (service, client):
+        assert client.get("/health/ready").status_code == 200
+        assert service.end(by) == 0
+    assert service.events("stopped")
+
+
+def test_every_line_is_json_and_requests_are_tied_to_their_operations(database_url: str) -> None:
+    with serving(database_url) as (service, client):
+        client.post("/v1/tasks", json={"title": "planted-title"}, headers={"X-Request-Id": "tie-1"})
+        service.end()
+    lines = [json.loads(line) for line in service.lines]
+    assert [line["event"] for line in lines if line.get("request_id") == "tie-1"] == ["database", "request"]
+    (request,) = service.events("request")
+    assert (request["method"], request["route"], request["status"]) == ("POST", "/v1/tasks", 201)
+    assert request["duration_ms"] > 0
+    assert "planted" not in "".join(service.lines)
+
+
+def test_a_start_from_another_folder_is_the_same(database_url: str, tmp_path: Path) -> None:
+    with Service({"DATABASE_URL": database_url}, cwd=tmp_path) as service, service.wait_until_ready() as client:
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_the_console_form_is_for_eyes(database_url: str) -> None:
+    with Service({"DATABASE_URL": database_url, "LOG_FORMAT": "console"}) as service:
+        assert "{" not in service.wait_for(" ready ")
