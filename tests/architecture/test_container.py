@@ -18,7 +18,7 @@ def test_every_provider_can_be_built_without_touching_a_database(name: str) -> N
 
 def test_without_a_database_the_application_is_built_and_the_repository_is_not() -> None:
     container = Container()
-    assert container.app()
+    assert container.app().title == "Taskward"
     with pytest.raises(ConfigurationError, match="DATABASE_URL"):
         container.tasks()
 

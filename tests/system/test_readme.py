@@ -27,8 +27,8 @@ def test_the_first_session_answers_as_written(database_url: str) -> None:
     shown = VOLATILE[0][0].findall(README)[0]
     given = shown
     with serving(database_url) as (_, client):
-        for command, expected in session:
-            command = command.replace(ADDRESS, str(client.base_url).rstrip("/")).replace(shown, given)
+        for written, expected in session:
+            command = written.replace(ADDRESS, str(client.base_url).rstrip("/")).replace(shown, given)
             done = subprocess.run(command, shell=True, capture_output=True, check=True, text=True)  # noqa: S602 - as printed
             assert steady(done.stdout) == steady(expected)
             given = VOLATILE[0][0].findall(done.stdout)[0]
