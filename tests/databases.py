@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
@@ -39,3 +40,36 @@ def with_parameters(url: str, **parameters: str) -> str:
 def administer(server_url: str, statement: sql.Composed) -> None:
     with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:
         connection.execute(statement)
+
+
+def fingerprint(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the catalogues say of the schema, but for Alembic's own table."""
+    facts = {
+        "relations": connection.execute(
+            "select relname::text, relkind::text from pg_class where relnamespace = 'public'::regnamespace"
+        ),
+        "columns": connection.execute(
+            "select attname::text, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attnum,"
+            " attcollation::regcollation::text, attidentity::text, attgenerated::text"
+            " from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum"
+            " where attrelid = to_regclass('tasks') and attnum > 0 and not attisdropped"
+        ),
+        "constraints": connection.execute(
+            "select conname::text, pg_get_constraintdef(oid) from pg_constraint"
+            " where conrelid = to_regclass('tasks') and contype <> 'n'"  # PostgreSQL 18 names NOT NULLs, too
+        ),
+        "indexes": connection.execute(
+            "select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index"
+            " where indrelid = to_regclass('tasks')"
+        ),
+        "triggers": connection.execute(
+            "select tgname::text, tgfoid::regproc::text from pg_trigger where tgrelid = to_regclass('tasks')"
+        ),
+        "functions": connection.execute(
+            "select proname::text, prosrc from pg_proc where pronamespace = 'public'::regnamespace"
+        ),
+    }
+    return {
+        name: sorted((row for row in rows if not row[0].startswith("alembic_version")), key=str)
+        for name, rows in facts.items()
+    }

@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from adapters.postgres import failures
 from domain.errors import StorageOutdated
 
+# Classes of SQLSTATE: object not in prerequisite state, syntax error or access rule violation, insufficient resources.
+_ABOUT_THE_SCHEMA: Final = ("42", "53", "55")
 _REVISIONS: Final = text("select version_num from alembic_version")
 _MIGRATIONS: Final = files("migrations")  # beside this package, installed or in a checkout
 
@@ -18,7 +20,7 @@ _MIGRATIONS: Final = files("migrations")  # beside this package, installed or in
 def upgrade(engine: Engine) -> None:
     """Brings the schema to the newest revision, in one transaction. Does nothing where it is there already.
 
-    Raises a `StorageError` with the server's own words; they can name tables and rights, but quote no row.
+    Raises a `StorageError` that says what stood in the way, and quotes no row.
     """
     from alembic import command  # noqa: PLC0415 - takes a third of a second that serving need not spend
     from alembic.config import Config  # noqa: PLC0415
@@ -28,8 +30,15 @@ def upgrade(engine: Engine) -> None:
     try:
         command.upgrade(config, "head")
     except DBAPIError as error:
-        words = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
-        raise type(failures.meaning(error))(f"the migration was undone: {words or failures.describe(error)}") from None
+        raise type(failures.meaning(error))(f"the migration was undone: {_words(error)}") from None
+
+
+def _words(error: DBAPIError) -> str:
+    """The server's own words where they can only name tables, rights and locks; others may quote a row."""
+    facts = failures.describe(error)
+    if isinstance(error.orig, psycopg.Error) and facts.get("sqlstate", "").startswith(_ABOUT_THE_SCHEMA):
+        return str(error.orig.diag.message_primary)
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def require_current(connection: Connection) -> None:

@@ -14,6 +14,8 @@ WHITE_SPACE = (
     r"\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'"
 )
 CONTROL = r"'[\u0001-\u001f\u007f-\u009f]'"
+# PostgreSQL's reaches further, and a time beyond could be listed no more.
+WITHIN_PYTHONS_CALENDAR = "created_at >= '0001-01-02 00:00:00+00' AND updated_at < '9999-12-31 00:00:00+00'"
 UUID_VERSION_4 = "'^.{14}4.{4}[89ab]'"
 
 
@@ -46,6 +48,7 @@ class TaskRow(SQLModel, table=True):
         CheckConstraint(f"title = btrim(title, {WHITE_SPACE})", "title_trimmed"),
         CheckConstraint(f"char_length(description) <= {DESCRIPTION_MAX}", "description_length"),
         CheckConstraint("updated_at >= created_at", "updated_at_not_before_created_at"),
+        CheckConstraint(WITHIN_PYTHONS_CALENDAR, "times_within_years_1_to_9999"),
         # Read backwards it is the listing's order, so no sort is needed.
         Index(None, "user_id", "created_at", "id"),
     )

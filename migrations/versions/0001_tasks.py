@@ -36,6 +36,10 @@ def upgrade() -> None:
         sa.CheckConstraint(f"title = btrim(title, {WHITE_SPACE})", name=op.f("ck_tasks_title_trimmed")),
         sa.CheckConstraint("char_length(description) <= 10000", name=op.f("ck_tasks_description_length")),
         sa.CheckConstraint("updated_at >= created_at", name=op.f("ck_tasks_updated_at_not_before_created_at")),
+        sa.CheckConstraint(
+            "created_at >= '0001-01-02 00:00:00+00' AND updated_at < '9999-12-31 00:00:00+00'",
+            name=op.f("ck_tasks_times_within_years_1_to_9999"),
+        ),
     )
     op.create_index("ix_tasks_user_id_created_at_id", "tasks", ["user_id", "created_at", "id"])
 

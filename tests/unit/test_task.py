@@ -1,0 +1,188 @@
+"""The values that a task is made from: one that exists keeps the rules, one that is refused is not repeated."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.errors import InvalidValue
+from domain.task import UNSET, Task, TaskChanges, TaskDraft, UserId
+
+Make = Callable[[Any], object]
+DraftOrChanges = type[TaskDraft] | type[TaskChanges]
+
+ASTRAL = "\U0001d518"
+CONTROL = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
+WHITE_SPACE = [character for character in map(chr, range(sys.maxunicode + 1)) if not character.strip()]
+HARD = [*CONTROL, *WHITE_SPACE, "\ud800", "\udfff"]
+ANY_TEXT = st.text(st.characters() | st.sampled_from(HARD)) | st.integers(250, 260).map(ASTRAL.__mul__)
+UNTIMED = settings(deadline=None)  # a busy machine is no defect
+
+TITLES: list[tuple[str, Make]] = [("title", TaskDraft), ("title", TaskChanges)]
+DESCRIPTIONS: list[tuple[str, Make]] = [
+    ("description", lambda value: TaskDraft("x", value)),
+    ("description", lambda value: TaskChanges(description=value)),
+]
+both = pytest.mark.parametrize("kind", [TaskDraft, TaskChanges])
+user_ids_and_titles = pytest.mark.parametrize(("field", "make"), [("user_id", UserId), *TITLES])
+all_texts = pytest.mark.parametrize(("field", "make"), [("user_id", UserId), *TITLES, *DESCRIPTIONS])
+
+
+def code_point(character: str) -> str:
+    return f"U+{ord(character):04X}"
+
+
+def refused(field: str, make: Make, value: object) -> str:
+    """The reason that the refusal gives. What is planted in the value must not be in it."""
+    with pytest.raises(InvalidValue) as refusal:
+        make(value)
+    assert refusal.value.field == field
+    assert str(refusal.value) == f"{field} {refusal.value.reason}"
+    assert "planted" not in repr(refusal.value)
+    return refusal.value.reason
+
+
+def storable(text: str) -> bool:
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+
+
+@all_texts
+@pytest.mark.parametrize(
+    ("text", "unstorable"),
+    [("planted\x00", "U+0000"), ("planted\udfff", "lone surrogates"), ("\ud835\udd18", "lone surrogates")],
+    ids=ascii,
+)
+def test_text_that_cannot_be_stored_is_refused(field: str, make: Make, text: str, unstorable: str) -> None:
+    assert refused(field, make, text) == f"must not contain {unstorable}"
+
+
+@all_texts
+@pytest.mark.parametrize("value", [7, True, b"planted", ["planted"]])
+def test_what_is_not_a_text_is_refused(field: str, make: Make, value: object) -> None:
+    assert refused(field, make, value) == "must be a text"
+
+
+@user_ids_and_titles
+def test_null_is_refused(field: str, make: Make) -> None:
+    assert refused(field, make, None) == "must be a text"
+
+
+@user_ids_and_titles
+@pytest.mark.parametrize("text", ["", "x" * 256, ASTRAL * 256, "planted" * 50], ids=["0", "256", "astral", "350"])
+def test_fewer_than_1_or_more_than_255_characters_are_refused(field: str, make: Make, text: str) -> None:
+    assert "1 to 255 characters" in refused(field, make, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["x", ASTRAL, "x" * 255, ASTRAL * 255, "In side", "a|b", "é", "e\u0301", "\u202e"], ids=ascii
+)
+def test_a_user_id_is_kept_exactly(text: str) -> None:
+    assert UserId(text).value == str(UserId(text)) == text
+
+
+@pytest.mark.parametrize("control", CONTROL, ids=code_point)
+def test_a_user_id_with_a_control_character_is_refused(control: str) -> None:
+    refused("user_id", UserId, f"planted{control}planted")
+
+
+@pytest.mark.parametrize("space", WHITE_SPACE, ids=code_point)
+def test_a_user_id_with_white_space_at_an_end_is_refused(space: str) -> None:
+    for text in (f"{space}planted", f"planted{space}", space):
+        assert "white space" in refused("user_id", UserId, text)
+
+
+def test_user_ids_that_look_alike_differ() -> None:
+    assert len({UserId(text) for text in ("alice", "Alice", "ALICE", "alic\u00e9", "alice\u0301", "\uff41lice")}) == 6
+
+
+@UNTIMED
+@given(ANY_TEXT)
+def test_a_user_id_is_accepted_exactly_if_it_keeps_the_rules(text: str) -> None:
+    if 1 <= len(text) <= 255 and text == text.strip() and storable(text) and set(text).isdisjoint(CONTROL):
+        assert UserId(text).value == text
+    else:
+        refused("user_id", UserId, text)
+
+
+@both
+@UNTIMED
+@given(text=ANY_TEXT)
+def test_a_title_is_accepted_exactly_if_it_keeps_the_rules(kind: DraftOrChanges, text: str) -> None:
+    if 1 <= len(text.strip()) <= 255 and storable(text):
+        assert kind(title=text).title == text.strip()
+    else:
+        refused("title", kind, text)
+
+
+@both
+@pytest.mark.parametrize("space", WHITE_SPACE, ids=code_point)
+def test_a_title_loses_the_white_space_around_it_and_no_other(kind: DraftOrChanges, space: str) -> None:
+    assert kind(title=f"{space}\n Buy{space}milk {space}").title == f"Buy{space}milk"
+    assert "1 to 255 characters" in refused("title", kind, space * 3)
+
+
+@both
+def test_a_titles_length_counts_once_it_is_trimmed(kind: DraftOrChanges) -> None:
+    assert kind(title=f"\u3000{ASTRAL * 255} \n").title == ASTRAL * 255
+    assert "1 to 255 characters" in refused("title", kind, f" {ASTRAL * 256} ")
+
+
+@both
+@pytest.mark.parametrize("text", [None, "", " \t\n", " x\r\n", "x" * 10_000, ASTRAL * 10_000], ids=lambda _: "")
+def test_a_description_is_kept_exactly(kind: DraftOrChanges, text: str | None) -> None:
+    assert kind(title="x", description=text).description == text
+
+
+@pytest.mark.parametrize(("field", "make"), DESCRIPTIONS)
+@pytest.mark.parametrize("text", ["x" * 10_001, ASTRAL * 10_001, " " * 10_001, "planted" * 1429], ids=lambda _: "")
+def test_a_description_of_more_than_10_000_characters_is_refused(field: str, make: Make, text: str) -> None:
+    assert refused(field, make, text) == "must have at most 10000 characters"
+
+
+@both
+@pytest.mark.parametrize("value", [None, 1, 0, 1.0, "true", "false", "", "planted", []])
+def test_what_merely_looks_like_a_boolean_is_refused(kind: DraftOrChanges, value: object) -> None:
+    reason = refused("completed", lambda completed: kind(title="x", completed=completed), value)
+    assert reason == "must be true or false"
+
+
+@pytest.mark.parametrize("field", ["title", "description", "completed"])
+def test_a_draft_leaves_nothing_unset(field: str) -> None:
+    assert TaskDraft("x") == TaskDraft("x", description=None, completed=False)
+    refused(field, lambda unset: TaskDraft(**{"title": "x", field: unset}), UNSET)
+
+
+@pytest.mark.parametrize(
+    ("changes", "mentioned"),
+    [
+        (TaskChanges(), {}),
+        (TaskChanges(title=" New "), {"title": "New"}),
+        (TaskChanges(description=None), {"description": None}),
+        (TaskChanges(description=""), {"description": ""}),
+        (TaskChanges(completed=False), {"completed": False}),
+        (TaskChanges(completed=True, title="New"), {"title": "New", "completed": True}),
+        (TaskChanges.replacing_all(TaskDraft("x")), {"title": "x", "description": None, "completed": False}),
+        (
+            TaskChanges.replacing_all(TaskDraft("x", "", completed=True)),
+            {"title": "x", "description": "", "completed": True},
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, TaskChanges) else str(value),
+)
+def test_changes_mention_what_they_were_given_null_included(changes: TaskChanges, mentioned: dict[str, object]) -> None:
+    assert list(changes.mentioned().items()) == list(mentioned.items())
+
+
+def test_a_value_never_changes() -> None:
+    now = datetime.now(UTC)
+    task = Task(uuid4(), UserId("alice"), "x", None, completed=False, created_at=now, updated_at=now)
+    for value in (task, task.owner, TaskDraft("x"), TaskChanges(title="x")):
+        for field in fields(value):
+            with pytest.raises(FrozenInstanceError):
+                setattr(value, field.name, getattr(value, field.name))
