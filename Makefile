@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := uv==0.13.9
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
-.PHONY: run test fast lint lock
+.PHONY: run test fast test-browser lint lock
 
 run: $(VENV)/.run
 	@$(BIN)/taskward dev
@@ -16,6 +17,10 @@ test: lint
 fast: $(VENV)/.test
 	$(BIN)/pytest tests/unit tests/contract tests/http -m "not postgres"
 
+# Needs chromium and chromedriver, and says so where there are none.
+test-browser: $(VENV)/.test
+	$(BIN)/pytest tests/browser
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -24,10 +29,8 @@ lint: $(VENV)/.test
 
 lock: $(VENV)/.run
 	$(PIP) install $(UV)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --upgrade --generate-hashes --no-header \
-		--no-annotate --quiet --output-file requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra test --universal --upgrade --generate-hashes --no-header \
-		--no-annotate --quiet --constraint requirements.txt --output-file requirements-test.txt
+	$(COMPILE) --extra dev --extra test --output-file requirements-test.txt
+	$(COMPILE) --extra dev --constraint requirements-test.txt --output-file requirements.txt
 
 $(VENV)/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Taskward needs Python 3.11 or newer: make PYTHON=python3.x")'

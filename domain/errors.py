@@ -20,6 +20,14 @@ class TaskNotFound(Exception):
         super().__init__("You have no task with this id.")
 
 
+class TaskChanged(Exception):
+    """The task is there, but not as the caller last saw it. Nothing was changed."""
+
+
+class IdempotencyKeyReused(Exception):
+    """The key stands for a task that was made with other values. Nothing was made."""
+
+
 class OwnershipViolation(Exception):
     """A store answered with a row of somebody else. A defect: the row must not go any further."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Final, Literal
+from typing import Final
 from unicodedata import category
 from uuid import UUID
 
@@ -69,6 +69,11 @@ class TaskDraft:
         valid_description(self.description)
         valid_completed(self.completed)
 
+    def may_have_made(self, task: Task) -> bool:
+        """Whether the task can have come from this draft: what was changed since can have come from any."""
+        same = (self.title, self.description, self.completed) == (task.title, task.description, task.completed)
+        return same or task.updated_at != task.created_at
+
 
 @dataclass(frozen=True, slots=True)
 class TaskChanges:
@@ -90,9 +95,9 @@ class TaskChanges:
     def replacing_all(cls, draft: TaskDraft) -> "TaskChanges":
         return cls(draft.title, draft.description, draft.completed)
 
-    def mentioned(self) -> dict[Literal["title", "description", "completed"], str | bool | None]:
+    def mentioned(self) -> dict[str, str | bool | None]:
         """The fields to change and their new values, in a fixed order."""
-        changes: dict[Literal["title", "description", "completed"], str | bool | None] = {}
+        changes: dict[str, str | bool | None] = {}
         if self.title is not UNSET:
             changes["title"] = self.title
         if self.description is not UNSET:

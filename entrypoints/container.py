@@ -58,7 +58,10 @@ class Container(containers.DeclarativeContainer):
     identity: providers.Provider[Identity] = providers.Singleton(HeaderIdentity, settings.provided.user_id_header)
 
     app: providers.Provider[FastAPI] = providers.Factory(
-        create_http_app, __self__, max_body_bytes=settings.provided.max_body_bytes
+        create_http_app,
+        __self__,
+        max_body_bytes=settings.provided.max_body_bytes,
+        cors_origins=settings.provided.cors_origins,
     )
 
     migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])

@@ -1,12 +1,13 @@
 """Configuration by environment, or by a file `.env`. Every field is one variable of the same name in capitals."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 HOME: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path()
@@ -19,15 +20,31 @@ class ConfigurationError(Exception):
 
 def _postgres_url(value: SecretStr) -> SecretStr:
     """The URL in the spelling that libpq knows."""
-    scheme, separator, rest = value.get_secret_value().partition("://")
+    scheme, separator, rest = value.get_secret_value().strip().partition("://")
     url = f"postgresql://{rest}"
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise ValueError("must begin with postgresql://")
     try:
-        conninfo_to_dict(url)
-    except psycopg.ProgrammingError:  # its text quotes the password
+        parameters = conninfo_to_dict(url)
+    except (psycopg.ProgrammingError, UnicodeError):  # their texts quote the password
         raise ValueError("is not a URL that libpq understands") from None
+    # What follows a bare @ or / in a password is taken for host, port or database, and errors would quote it.
+    authority, _, path = rest.partition("?")[0].partition("/")
+    ports = str(parameters.get("port") or "").split(",")
+    if authority.count("@") > 1 or "@" in path or not all(port.isdecimal() for port in ports if port):
+        raise ValueError("must give ports as numbers, and special characters of a password percent-encoded")
     return SecretStr(url)
+
+
+def _split(value: Any) -> Any:
+    return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+
+
+def _origin(value: str) -> str:
+    """As browsers send it in the Origin header (RFC 6454 section 6.2)."""
+    if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", value):
+        raise ValueError("must list origins such as https://app.example.com, without a path, separated by commas")
+    return value
 
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
@@ -50,6 +67,7 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: int = Field(default=10, ge=1, le=3600)
 
     user_id_header: str = Field(default="X-User-Id", pattern=r"^[A-Za-z0-9-]+$")
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)] = ()
     max_body_bytes: int = Field(default=256 * 1024, ge=1)
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
@@ -62,7 +80,9 @@ class Settings(BaseSettings):
             return cls(**given)
         except ValidationError as error:
             lines = [f"{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors()]
-            raise ConfigurationError("\n".join(lines)) from None
+            raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
+        except UnicodeDecodeError:
+            raise ConfigurationError(".env: is not in UTF-8") from None
 
     def serving_database(self) -> tuple[str, str]:
         """The variable that names the database to serve from, and its URL. Raises `ConfigurationError`."""

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from domain.errors import TaskNotFound
-from domain.repository import PAGE_LIMIT_DEFAULT, Position, TaskPage, TaskRepository
+from domain.errors import IdempotencyKeyReused, TaskChanged, TaskNotFound
+from domain.idempotency import IdempotencyKey
+from domain.repository import PAGE_LIMIT_DEFAULT, Position, TaskPage, TaskRepository, Versions
 from domain.task import Task, TaskChanges, TaskDraft, UserId
 
 
@@ -22,9 +23,21 @@ class InMemoryTaskRepository(TaskRepository):
         self.stored: dict[tuple[UserId, UUID], Task] = {}
 
     async def add(self, owner: UserId, draft: TaskDraft) -> Task:
+        return self._add(owner, uuid4(), draft)
+
+    async def add_once(self, owner: UserId, key: IdempotencyKey, draft: TaskDraft) -> tuple[Task, bool]:
+        task_id = key.task_id(owner)
+        there = self.stored.get((owner, task_id))
+        if there is None:
+            return self._add(owner, task_id, draft), True
+        if not draft.may_have_made(there):
+            raise IdempotencyKeyReused
+        return there, False
+
+    def _add(self, owner: UserId, task_id: UUID, draft: TaskDraft) -> Task:
         now = self.clock()
-        task = Task(uuid4(), owner, draft.title, draft.description, draft.completed, created_at=now, updated_at=now)
-        self.stored[owner, task.id] = task
+        task = Task(task_id, owner, draft.title, draft.description, draft.completed, created_at=now, updated_at=now)
+        self.stored[owner, task_id] = task
         return task
 
     async def get(self, owner: UserId, task_id: UUID) -> Task:
@@ -52,18 +65,26 @@ class InMemoryTaskRepository(TaskRepository):
         items = tuple(found[:limit])
         return TaskPage(items, Position(items[-1].created_at, items[-1].id) if len(found) > limit else None)
 
-    async def update(self, owner: UserId, task_id: UUID, changes: TaskChanges) -> Task:
-        task = await self.get(owner, task_id)
+    async def update(
+        self, owner: UserId, task_id: UUID, changes: TaskChanges, *, expected: Versions | None = None
+    ) -> Task:
+        task = await self._expect(owner, task_id, expected)
         mentioned = changes.mentioned()
         return self._change(task, **mentioned) if mentioned else task
 
-    async def toggle(self, owner: UserId, task_id: UUID) -> Task:
-        task = await self.get(owner, task_id)
+    async def toggle(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> Task:
+        task = await self._expect(owner, task_id, expected)
         return self._change(task, completed=not task.completed)
 
-    async def delete(self, owner: UserId, task_id: UUID) -> None:
-        task = await self.get(owner, task_id)
+    async def delete(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> None:
+        task = await self._expect(owner, task_id, expected)
         del self.stored[owner, task.id]
+
+    async def _expect(self, owner: UserId, task_id: UUID, expected: Versions | None) -> Task:
+        task = await self.get(owner, task_id)
+        if expected is not None and task.updated_at not in expected:
+            raise TaskChanged
+        return task
 
     def _change(self, task: Task, **fields: object) -> Task:
         later = max(self.clock(), task.updated_at + timedelta(microseconds=1))

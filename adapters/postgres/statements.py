@@ -4,7 +4,20 @@ from collections.abc import Iterable
 from itertools import combinations, product
 from typing import Final
 
-from sqlalchemy import DateTime, bindparam, delete, insert, literal_column, not_, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    any_,
+    bindparam,
+    delete,
+    literal_column,
+    not_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql import Executable
 
 from adapters.postgres.table import TaskRow
@@ -13,6 +26,7 @@ TASKS: Final = TaskRow.metadata.tables["tasks"]
 _COLUMN: Final = TASKS.c
 OWNED: Final = _COLUMN.user_id == bindparam("owner", type_=_COLUMN.user_id.type)
 _ONE: Final = (OWNED, _COLUMN.id == bindparam("task_id", type_=_COLUMN.id.type))
+_EXPECTED: Final = _COLUMN.updated_at == any_(bindparam("expected", type_=ARRAY(_COLUMN.updated_at.type)))
 
 # The owner comes first, so that the mapping can compare it before it looks at the rest.
 RETURNED: Final = (
@@ -32,27 +46,35 @@ _LATER: Final = literal_column(
     DateTime(timezone=True),
 )
 
-ADD: Final[Executable] = (
-    insert(TASKS)
-    .values(
+
+def _insert() -> Insert:
+    return insert(TASKS).values(
         user_id=bindparam("owner"),
         id=bindparam("task_id"),
         title=bindparam("title"),
         description=bindparam("description"),
         completed=bindparam("completed"),
     )
-    .returning(*RETURNED)
-)
+
+
+ADD: Final[Executable] = _insert().returning(*RETURNED)
+# Without a conflict target: which key refuses the row is not the statement's business.
+ADD_ONCE: Final[Executable] = _insert().on_conflict_do_nothing().returning(*RETURNED)
 GET: Final[Executable] = select(*RETURNED).where(*_ONE)
-TOGGLE: Final[Executable] = (
-    update(TASKS).where(*_ONE).values(completed=not_(_COLUMN.completed), updated_at=_LATER).returning(*RETURNED)
-)
-DELETE: Final[Executable] = delete(TASKS).where(*_ONE).returning(*RETURNED)
 
 
-def _update(fields: Iterable[str]) -> Executable:
+def _one(conditional: bool) -> tuple[ColumnElement[bool], ...]:
+    return (*_ONE, _EXPECTED) if conditional else _ONE
+
+
+def _update(fields: Iterable[str], conditional: bool) -> Executable:
     changed = {field: bindparam(field, type_=_COLUMN[field].type) for field in fields}
-    return update(TASKS).where(*_ONE).values(**changed, updated_at=_LATER).returning(*RETURNED)
+    return update(TASKS).where(*_one(conditional)).values(**changed, updated_at=_LATER).returning(*RETURNED)
+
+
+def _toggle(conditional: bool) -> Executable:
+    flipped = {"completed": not_(_COLUMN.completed), "updated_at": _LATER}
+    return update(TASKS).where(*_one(conditional)).values(**flipped).returning(*RETURNED)
 
 
 def _list(*, after: bool, completed: bool) -> Executable:
@@ -69,11 +91,16 @@ def _list(*, after: bool, completed: bool) -> Executable:
 
 
 UPDATE: Final = {
-    fields: _update(fields)
+    (*fields,): {conditional: _update(fields, conditional) for conditional in (False, True)}
     for size in (1, 2, 3)
     for fields in combinations(("title", "description", "completed"), size)
+} | {(): {conditional: select(*RETURNED).where(*_one(conditional)) for conditional in (False, True)}}
+"""By the fields that change, in this order, and by whether a version is expected. Where none changes, nothing is."""
+
+TOGGLE: Final = {conditional: _toggle(conditional) for conditional in (False, True)}
+DELETE: Final = {
+    conditional: delete(TASKS).where(*_one(conditional)).returning(*RETURNED) for conditional in (False, True)
 }
-"""By the fields that change, in this order."""
 
 LIST: Final = {
     (after, completed): _list(after=after, completed=completed) for after, completed in product((False, True), repeat=2)

@@ -1,31 +1,45 @@
 """The FastAPI application, put together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from entrypoints.http import health, problems, tasks
+from entrypoints.http import docs, handlers, health, openapi, tasks
+from entrypoints.http.cors import Cors
 from entrypoints.http.dependencies import Services
-from entrypoints.http.middleware import RequestLog
+from entrypoints.http.middleware import HeadAsGet, RequestLog
 
 log = structlog.get_logger()
+
+DESCRIPTION: Final = """
+A multi-user to-do task service. A task belongs to exactly one user; for anybody else it does not exist.
+
+- **Identity**: every request on tasks names its user in a header, set by the layer in front that authenticates.
+- **Errors** are problems (RFC 9457), told apart by `type`; invalid input names each field and the rule that it breaks.
+- **No lost updates**: send the `ETag` of the task that you have read in `If-Match`.
+- **Safe retries**: create with an `Idempotency-Key`.
+- **Paging**: follow `next_cursor`, or the `Link` header.
+- Every `GET` answers `HEAD`; unknown fields and query parameters are refused.
+"""
 
 
 class TaskwardApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """Wraps even the framework's own error handling, so that a 500 too has its request id and its log line."""
-        return RequestLog(super().build_middleware_stack())
+        """Wraps even the framework's own error handling: a 500 too has its request id, log line and CORS headers."""
+        app: ASGIApp = HeadAsGet(super().build_middleware_stack())
+        if self.state.cors_origins:
+            app = Cors(app, self.state.cors_origins, self.state.services.identity().header)
+        return RequestLog(app)
 
     def openapi(self) -> dict[str, Any]:
-        """The document as the framework makes it, with the identity header's configured name."""
-        document = super().openapi()
-        document["components"]["securitySchemes"]["UserId"]["name"] = self.state.services.identity().header
-        return document
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.complete(super().openapi(), self.state.services.identity().header)
+        return self.openapi_schema
 
 
 @asynccontextmanager
@@ -36,19 +50,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     log.info("stopped")
 
 
-def create_http_app(services: Services, *, max_body_bytes: int) -> FastAPI:
+def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Sequence[str]) -> FastAPI:
     """The application on these services. Nothing is opened before its lifespan begins."""
     app = TaskwardApp(
         title="Taskward",
         version=version("taskward"),
-        description="A multi-user to-do task service: a task belongs to one user, for anybody else it does not exist.",
+        description=DESCRIPTION.strip(),
         lifespan=_lifespan,
         redirect_slashes=False,
-        max_body_size=max_body_bytes,
+        docs_url=None,  # ours needs no internet access
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         telemetry={"logs": False},  # that signal would carry titles and descriptions
     )
     app.state.services = services
-    app.include_router(tasks.router)
-    app.include_router(health.router)
-    problems.install(app)
+    app.state.max_body_bytes = max_body_bytes
+    app.state.cors_origins = cors_origins
+    for router in (tasks.router, health.router, docs.router):
+        app.include_router(router)
+    app.mount("/docs/assets", docs.ASSETS)
+    handlers.install(app)
     return app

@@ -18,7 +18,7 @@ _CHECKED: Final = struct.Struct(f">{_POSITION.size}sI")
 
 
 def encode(position: Position) -> str:
-    """48 microseconds-and-id characters, fit for a URL as they are. The checksum tells a typing slip from a cursor."""
+    """38 characters, fit for a URL as they are. The checksum tells a typing slip from a cursor."""
     packed = _POSITION.pack((position.created_at - _EPOCH) // _MICROSECOND, position.id.bytes)
     return urlsafe_b64encode(_CHECKED.pack(packed, crc32(packed))).decode().rstrip("=")
 
@@ -27,12 +27,12 @@ def decode(cursor: str) -> Position:
     """The position that `encode` was given. Raises `ValueError`."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        packed, checksum = _CHECKED.unpack(urlsafe_b64decode(padded))
+        packed, _ = _CHECKED.unpack(urlsafe_b64decode(padded))
         microseconds, task_id = _POSITION.unpack(packed)
         position = Position(_EPOCH + microseconds * _MICROSECOND, UUID(bytes=task_id))
     except (ValueError, struct.error, OverflowError):
         raise ValueError("is not a cursor of this service") from None
-    if checksum != crc32(packed) or encode(position) != cursor:
+    if encode(position) != cursor:
         raise ValueError("is not a cursor of this service")
     return position
 
@@ -44,5 +44,11 @@ def _from_query(value: Any) -> Any:
 Cursor = Annotated[
     Position | None,
     BeforeValidator(_from_query),
-    WithJsonSchema({"type": "string", "description": "`next_cursor` of the page before; empty means the first page."}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "cursor",
+            "description": "`next_cursor` of the page before; empty means the first page.",
+        }
+    ),
 ]

@@ -7,11 +7,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from domain.errors import StorageUnavailable
+from entrypoints.http import openapi
 from entrypoints.http.dependencies import ReadinessCheck
+from entrypoints.http.problems import DATABASE_UNAVAILABLE, INTERNAL_ERROR, OVERLOADED, SCHEMA_OUTDATED
 
 READINESS_SECONDS = 2.0
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(prefix="/health", tags=["health"], responses=openapi.problems(INTERNAL_ERROR))
 
 
 class Health(BaseModel):
@@ -24,7 +26,7 @@ async def live() -> Health:
     return Health()
 
 
-@router.get("/ready")
+@router.get("/ready", responses=openapi.problems(DATABASE_UNAVAILABLE, OVERLOADED, SCHEMA_OUTDATED))
 async def ready(readiness: ReadinessCheck) -> Health:
     """The database answers and its schema is current."""
     try:

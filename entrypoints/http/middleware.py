@@ -50,6 +50,25 @@ class RequestLog:
                 )
 
 
+class HeadAsGet:
+    """Answers HEAD as GET without the body (RFC 9110 section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        as_get = {**scope, "method": "GET"}
+        await self._app(as_get, receive, send_without_body)
+        scope["route"] = as_get.get("route")  # for the log
+
+
 def _request_id(scope: Scope) -> str:
     given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
     if len(given) == 1 and _SANE.fullmatch(given[0]):

@@ -1,22 +1,32 @@
 """What goes over the wire. Shapes and types are checked here; the rules are the core's, and only called."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from domain import task
 from domain.repository import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
-from domain.task import DESCRIPTION_MAX, TITLE_MAX, Task, TaskChanges, TaskDraft, valid_description, valid_title
+from domain.task import DESCRIPTION_MAX, TITLE_MAX, TaskChanges, TaskDraft, valid_description, valid_title
 from entrypoints.http.cursors import Cursor
+
+# What can be stored, and in a title something that str.strip() leaves.
+_TEXT = r"^[^\u0000]*$"
+_TITLE = r"^[^\u0000]*[^\u0000\t-\r\u001c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000]*$"
 
 Title = Annotated[
     str,
     AfterValidator(valid_title),
-    Field(description=f"1 to {TITLE_MAX} characters; surrounding white space is trimmed.", examples=["Buy milk"]),
+    Field(
+        description=f"1 to {TITLE_MAX} characters; surrounding white space is trimmed.",
+        examples=["Buy milk"],
+        json_schema_extra={"minLength": 1, "maxLength": TITLE_MAX, "pattern": _TITLE},
+    ),
 ]
 Description = Annotated[
-    str | None,
+    Annotated[str, Field(json_schema_extra={"maxLength": DESCRIPTION_MAX, "pattern": _TEXT})] | None,
     AfterValidator(valid_description),
     Field(description=f"At most {DESCRIPTION_MAX} characters, kept exactly as given.", examples=["Oat, two litres"]),
 ]
@@ -51,28 +61,45 @@ class TaskPatch(_Input):
         return TaskChanges(**mentioned)
 
 
+def _from_text(value: object) -> object:
+    """The boolean or integer that the text spells; lenient parsing takes "on" for the one and 1.0 for the other."""
+    if value in {"true", "false"}:
+        return value == "true"
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
+
+
 class TaskQuery(BaseModel):
     """Which page of the listing."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    limit: Annotated[
+        int,
+        Field(ge=1, le=PAGE_LIMIT_MAX, description="How many tasks at most."),
+        BeforeValidator(_from_text),
+    ] = PAGE_LIMIT_DEFAULT
     cursor: Cursor = None
-    completed: bool | None = None
+    completed: Annotated[
+        bool | None,
+        BeforeValidator(_from_text),
+        WithJsonSchema({"type": "boolean", "description": "Only the tasks that are, or are not, completed."}),
+    ] = None
 
 
-class TaskOutput(BaseModel):
-    """A task. Times are RFC 3339 in UTC; `updated_at` grows with every change."""
+class Task(BaseModel):
+    """A task of the calling user."""
 
-    id: UUID
-    title: str
-    description: str | None
-    completed: bool
-    created_at: datetime
-    updated_at: datetime
+    id: Annotated[UUID, Field(examples=["6d9bbdf1-3a5a-4f43-a0d5-4b4d1a2c7f4e"])]
+    title: Annotated[str, Field(examples=["Buy milk"])]
+    description: Annotated[str | None, Field(examples=["Oat, two litres"])]
+    completed: Annotated[bool, Field(examples=[False])]
+    created_at: Annotated[datetime, Field(description="RFC 3339, in UTC.", examples=["2026-11-23T09:05:02.610528Z"])]
+    updated_at: Annotated[
+        datetime, Field(description="Grows with every change.", examples=["2026-11-23T09:05:02.610528Z"])
+    ]
 
     @classmethod
-    def of(cls, task: Task) -> "TaskOutput":
+    def of(cls, task: task.Task) -> "Task":
         return cls(
             id=task.id,
             title=task.title,
@@ -83,8 +110,13 @@ class TaskOutput(BaseModel):
         )
 
 
-class TaskListOutput(BaseModel):
-    """A page of tasks, newest first. `next_cursor` is null on the last page."""
+class TaskPage(BaseModel):
+    """A page of tasks, newest first."""
 
-    items: list[TaskOutput]
-    next_cursor: str | None
+    items: list[Task]
+    next_cursor: Annotated[
+        str | None,
+        Field(
+            description="Leads to the next page; null on the last.", examples=["AAZHxUVDUeBtm73xOlpPQ6DVS00aLH9O3q2-7w"]
+        ),
+    ]

@@ -9,6 +9,7 @@ from dependency_injector import providers
 
 from entrypoints.container import Container
 from entrypoints.http.dependencies import Readiness
+from entrypoints.settings import Settings
 from tests.fakes import InMemoryTaskRepository
 
 
@@ -45,6 +46,14 @@ def container(fake: InMemoryTaskRepository) -> Container:
 
 @pytest.fixture
 async def client(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(container) as client:
+        yield client
+
+
+@pytest.fixture
+async def postgres_client(database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    container = Container()
+    container.settings.override(Settings.load(database_url=database_url))
     async with client_of(container) as client:
         yield client
 

@@ -1,6 +1,5 @@
 """One user's whole journey, on the fake and on PostgreSQL: the same answers."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,9 +8,6 @@ import httpx2
 import pytest
 
 from domain.task import UserId
-from entrypoints.container import Container
-from entrypoints.settings import Settings
-from tests.http.conftest import client_of
 
 
 class Journey:
@@ -170,8 +166,5 @@ class TestOnFake(Journey):
 
 class TestOnPostgres(Journey):
     @pytest.fixture
-    async def client(self, database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
-        container = Container()
-        container.settings.override(Settings.load(database_url=database_url))
-        async with client_of(container) as client:
-            yield client
+    def client(self, postgres_client: httpx2.AsyncClient) -> httpx2.AsyncClient:
+        return postgres_client

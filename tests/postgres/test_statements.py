@@ -39,9 +39,10 @@ OPERATIONS: dict[str, Operation] = {
 ALL_STATEMENTS: list[Executable] = [
     statements.ADD,
     statements.GET,
-    statements.TOGGLE,
-    statements.DELETE,
-    *statements.UPDATE.values(),
+    statements.ADD_ONCE,
+    *statements.TOGGLE.values(),
+    *statements.DELETE.values(),
+    *(statement for by_condition in statements.UPDATE.values() for statement in by_condition.values()),
     *statements.LIST.values(),
 ]
 

@@ -1,0 +1,30 @@
+"""Making a task safely twice: the key under which a retry meets the task that the first attempt made."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from domain.errors import InvalidValue
+from domain.task import UserId
+
+IDEMPOTENCY_KEY_MAX: Final = 255
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """Names an attempt to make a task, so that repeating it makes no second one. Raises `InvalidValue`."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.value) <= IDEMPOTENCY_KEY_MAX:
+            raise InvalidValue("idempotency_key", f"must have 1 to {IDEMPOTENCY_KEY_MAX} characters")
+        if not (self.value.isascii() and self.value.isprintable()):
+            raise InvalidValue("idempotency_key", "must be printable ASCII")
+
+    def task_id(self, owner: UserId) -> UUID:
+        """The id of the one task that this owner makes under this key: a hash in the form of a UUID version 4."""
+        # Neither value can contain U+0000, so no two pairs are joined to the same text.
+        return UUID(bytes=sha256(f"{owner.value}\0{self.value}".encode()).digest()[:16], version=4)

@@ -1,0 +1,99 @@
+"""Request bodies, read strictly: by itself the parser takes the last of several equal fields, and NaN for a number."""
+
+import json
+from collections import Counter
+from typing import Final
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect
+
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+
+class MalformedBody(Exception):
+    """The body is empty, cut short, or not JSON (RFC 8259) in UTF-8."""
+
+
+class BodyTooLarge(Exception):
+    """The body has more bytes than are allowed; the rest of it was not read."""
+
+
+class UnsupportedMediaType(Exception):
+    """The body is of another kind than the route takes."""
+
+
+class JsonRequest(Request):
+    """A request whose body has been read and understood."""
+
+    def __init__(self, request: Request, body: bytes) -> None:
+        super().__init__(request.scope, request.receive)
+        self._read = body
+        self._value = parse(body)
+
+    async def body(self) -> bytes:
+        return self._read
+
+    async def json(self) -> object:
+        return self._value
+
+
+async def with_json(request: Request, media_types: set[str], max_bytes: int) -> JsonRequest:
+    """The request with its body read.
+
+    Raises `MalformedBody`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON that could be
+    understood in more than one way.
+    """
+    length = request.headers.get("content-length")
+    if length == "0" or (length is None and "transfer-encoding" not in request.headers):
+        raise MalformedBody
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in media_types:
+        raise UnsupportedMediaType
+    if length is not None and int(length) > max_bytes:  # the server has refused what is no number
+        raise BodyTooLarge
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise BodyTooLarge
+    except ClientDisconnect:
+        raise MalformedBody from None
+    return JsonRequest(request, bytes(body))
+
+
+def parse(body: bytes) -> object:
+    """The value of a JSON text. Raises `MalformedBody` and `RequestValidationError`."""
+    repeated: list[str] = []
+
+    def fields_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            times = Counter(name for name, _ in pairs)
+            repeated[:] = [name for name in times if times[name] > 1]
+        else:
+            repeated.clear()
+        return fields
+
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=fields_of, parse_constant=_refuse_constant)
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise MalformedBody from None
+    except RecursionError:
+        raise _invalid("is nested too deeply") from None
+    except ValueError:
+        raise _invalid("holds a number with too many digits") from None
+    if repeated and isinstance(value, dict):  # they are the outermost object's, which is read last
+        raise _invalid("must be given once", *repeated)
+    return value
+
+
+def _refuse_constant(_: str) -> None:
+    """NaN and Infinity."""
+    raise MalformedBody
+
+
+def _invalid(reason: str, *fields: str) -> RequestValidationError:
+    places: list[tuple[str, ...]] = [("body", field) for field in fields] or [("body",)]
+    return RequestValidationError([{"type": "body", "loc": place, "msg": reason} for place in places])

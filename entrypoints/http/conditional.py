@@ -1,0 +1,82 @@
+"""Conditional requests (RFC 9110 sections 8.8.3 and 13): a task's ETag, and what If-Match and If-None-Match ask for."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import Header
+from pydantic import BeforeValidator, WithJsonSchema
+
+from domain.repository import Versions
+from domain.task import Task
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+# Recipients must put up with empty elements of a list (section 5.6.1.2).
+_TAGS: Final = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*+[ \t,]*+")
+_ANY: Final = "*"
+
+
+def etag(task: Task) -> str:
+    """A strong entity tag: the microseconds of `updated_at`, which no two states of a task share."""
+    return f'"{(task.updated_at - _EPOCH) // _MICROSECOND}"'
+
+
+def _tags(lines: list[str] | None) -> list[str] | None:
+    """The entity tags of a header, however many lines it came in, or `None` for none or "any". Raises `ValueError`."""
+    value = ", ".join(lines or ()).strip(" \t")
+    if lines is None or value == _ANY:
+        return None
+    if not _TAGS.fullmatch(value):
+        raise ValueError('must be * or a list of entity tags, each in double quotes: "…", W/"…"')
+    return re.findall(_TAG, value)
+
+
+def _versions(lines: list[str] | None) -> Versions | None:
+    """The versions that a strong comparison can match; a weak or foreign tag stands for none."""
+    tags = _tags(lines)
+    return None if tags is None else frozenset(version for tag in tags if (version := _version(tag)))
+
+
+def _version(tag: str) -> datetime | None:
+    try:
+        version = _EPOCH + int(tag.strip('"')) * _MICROSECOND
+    except (ValueError, OverflowError):
+        return None
+    return version if tag == f'"{(version - _EPOCH) // _MICROSECOND}"' else None
+
+
+def _opaque(lines: list[str] | None) -> frozenset[str] | None:
+    """Tags for a weak comparison, `*` among them."""
+    tags = _tags(lines)
+    if tags is None:
+        return None if lines is None else frozenset({_ANY})
+    return frozenset(tag.removeprefix("W/") for tag in tags)
+
+
+_SCHEMA: Final = {"type": "string", "format": "entity-tags"}
+IfMatch = Annotated[
+    Versions | None,
+    BeforeValidator(_versions),
+    WithJsonSchema(_SCHEMA),
+    Header(
+        alias="If-Match",
+        description="Change the task only if its `ETag` is among these; `*` stands for any.",
+    ),
+]
+IfNoneMatch = Annotated[
+    frozenset[str] | None,
+    BeforeValidator(_opaque),
+    WithJsonSchema(_SCHEMA),
+    Header(
+        alias="If-None-Match",
+        description="Answer 304 without a body if the task's `ETag` is among these; `*` stands for any.",
+    ),
+]
+
+
+def is_known(task: Task, known: frozenset[str] | None) -> bool:
+    """Whether the caller has this very state already."""
+    return known is not None and not known.isdisjoint({_ANY, etag(task)})

@@ -1,0 +1,26 @@
+"""The documentation page, with all that it needs from this same origin: it works with no internet access."""
+
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+ASSETS: Final = StaticFiles(packages=[("fastapi_offline", "static")])
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    # Relative, so that it also works behind a path prefix.
+    return get_swagger_ui_html(
+        title="Taskward API",
+        openapi_url="openapi.json",
+        swagger_js_url="docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="docs/assets/swagger-ui.css",
+        swagger_favicon_url="docs/assets/favicon.png",
+        # The page's own validator would be a service elsewhere.
+        swagger_ui_parameters={"validatorUrl": None, "persistAuthorization": True, "tryItOutEnabled": True},
+    )

@@ -1,0 +1,109 @@
+"""From what was raised, anywhere below, to the problem that the caller is told."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from domain.errors import (
+    IdempotencyKeyReused,
+    StorageOutdated,
+    StorageOverloaded,
+    StorageUnavailable,
+    TaskChanged,
+    TaskNotFound,
+)
+from entrypoints.http.bodies import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from entrypoints.http.identity import IdentityRequired
+from entrypoints.http.problems import (
+    BODY_TOO_LARGE,
+    DATABASE_UNAVAILABLE,
+    IDENTITY_REQUIRED,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    MALFORMED_BODY,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    OVERLOADED,
+    PRECONDITION_FAILED,
+    SCHEMA_OUTDATED,
+    TASK_NOT_FOUND,
+    UNSUPPORTED_MEDIA_TYPE,
+    Problem,
+)
+
+_BY_ERROR: Final[dict[type[Exception], Problem]] = {
+    MalformedBody: MALFORMED_BODY,
+    TaskNotFound: TASK_NOT_FOUND,
+    TaskChanged: PRECONDITION_FAILED,
+    BodyTooLarge: replace(BODY_TOO_LARGE, headers={"Connection": "close"}),  # what is left of it is not read
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE,
+    IdempotencyKeyReused: replace(
+        INVALID_REQUEST,
+        errors=[{"pointer": "header: Idempotency-Key", "detail": "stands for a task that was made with other values"}],
+    ),
+    StorageUnavailable: DATABASE_UNAVAILABLE,
+    StorageOverloaded: OVERLOADED,
+    StorageOutdated: SCHEMA_OUTDATED,
+    Exception: INTERNAL_ERROR,
+}
+"""What is the same each time it happens; the handlers below fill in what depends on the request."""
+
+
+def install(app: FastAPI) -> None:
+    for error, problem in _BY_ERROR.items():
+        app.exception_handler(error)(_always(problem))
+    app.exception_handler(IdentityRequired)(_identity_required)
+    app.exception_handler(RequestValidationError)(_invalid_request)
+    app.exception_handler(404)(_not_found)
+    app.exception_handler(405)(_method_not_allowed)
+
+
+def _always(problem: Problem) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    async def respond(request: Request, _: Exception) -> JSONResponse:
+        return problem.response(request)
+
+    return respond
+
+
+async def _identity_required(request: Request, error: IdentityRequired) -> JSONResponse:
+    header = request.app.state.services.identity().header
+    challenge = {"WWW-Authenticate": f'APIKey in="header", name="{header}"'}
+    return replace(IDENTITY_REQUIRED, detail=str(error), headers=challenge).response(request)
+
+
+async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    errors = [{"pointer": _pointer(fault["loc"]), "detail": _reason(fault)} for fault in error.errors()]
+    return replace(INVALID_REQUEST, errors=errors).response(request)
+
+
+async def _not_found(request: Request, _: Exception) -> JSONResponse:
+    return NOT_FOUND.response(request)
+
+
+async def _method_not_allowed(request: Request, _: Exception) -> JSONResponse:
+    """The framework names the methods of the first route on the path alone."""
+    path = getattr(request.scope.get("route"), "path", None)
+    methods = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": ...})}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return replace(METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(methods))}).response(request)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """Where the fault is: a JSON pointer (RFC 6901) into the body as a URI fragment, or the parameter's name."""
+    place, *path = location
+    if place != "body":
+        return f"{place}: {'.'.join(map(str, path))}"
+    tokens = (quote(str(step).replace("~", "~0").replace("/", "~1"), errors="replace") for step in path)
+    return "#" + "".join(f"/{token}" for token in tokens)
+
+
+def _reason(fault: dict[str, Any]) -> str:
+    """The rule that was broken, without the value that broke it."""
+    broken = fault.get("ctx", {}).get("error")
+    return str(getattr(broken, "reason", broken)) if broken else str(fault["msg"])

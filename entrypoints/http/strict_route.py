@@ -1,0 +1,44 @@
+"""The class of all routes on tasks: what each request must be before it is heard, what each answer carries."""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from entrypoints.http.bodies import JSON, MERGE_PATCH, with_json
+from entrypoints.http.dependencies import services_of
+
+
+class StrictRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+        takes_query = bool(self.dependant.query_params)
+        takes_body = self.body_field is not None
+        media_types = {JSON, MERGE_PATCH} if "PATCH" in (self.methods or ()) else {JSON}
+
+        async def handle(request: Request) -> Response:
+            identity = services_of(request).identity()
+            request.state.user = await identity(request)  # before anything that a stranger could make us read
+            if request.scope["query_string"]:
+                _check_query(request, takes_query)
+            if takes_body:
+                request = await with_json(request, media_types, request.app.state.max_body_bytes)
+            response = await handler(request)
+            # A cache must ask each time, and must not answer one user with what another was told.
+            response.headers["Cache-Control"] = "private, no-cache"
+            response.headers["Vary"] = identity.header
+            return response
+
+        return handle
+
+
+def _check_query(request: Request, takes_query: bool) -> None:
+    """Where the route takes a query, its own model tells which parameters are known."""
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    wrong = [name for name in times if not takes_query or times[name] > 1]
+    if wrong:
+        reason = "must be given once" if takes_query else "is not known here"
+        raise RequestValidationError([{"type": "query", "loc": ("query", name), "msg": reason} for name in wrong])

@@ -1,0 +1,145 @@
+"""What a browser makes of it: calls from another origin, and the documentation page. `make test-browser` runs it."""
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions as present
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.system.service import PATIENCE_SECONDS, serving
+
+CALL = """
+const [url, options, done] = arguments;
+fetch(url, options).then(
+    async answer => done({
+        status: answer.status,
+        etag: answer.headers.get("etag"),
+        location: answer.headers.get("location"),
+        link: answer.headers.get("link"),
+        request_id: answer.headers.get("x-request-id"),
+        body: await answer.text().then(text => text ? JSON.parse(text) : null),
+    }),
+    error => done(String(error)),
+);
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("there is no browser here: apt-get install chromium chromium-driver")
+    options = ChromeOptions()
+    options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",  # so that it also runs as root
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--window-size=1280,1600",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no internet access
+    ):
+        options.add_argument(argument)
+    browser = Chrome(options, ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def origins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Two sites with an empty page each."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "index.html").write_text("<!doctype html><link rel=icon href='data:,'><title>A site</title>")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    first, second = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    yield first, second
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def address(database_url: str, origins: tuple[str, str]) -> Iterator[str]:
+    with serving(database_url, CORS_ORIGINS=origins[0]) as (_, client):
+        yield str(client.base_url).rstrip("/")
+
+
+def _call(browser: Chrome, method: str, url: str, body: str | None = None, **headers: str) -> Any:
+    sent = {"X-User-Id": "browser", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return browser.execute_async_script(CALL, url, {"method": method, "headers": sent, "body": body})
+
+
+def _console(browser: Chrome) -> list[str]:
+    """The errors that the page has met, a request that was not answered among them."""
+    entries = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium has no types for it
+    return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+
+def test_a_page_of_a_listed_origin_makes_the_whole_journey(
+    browser: Chrome, address: str, origins: tuple[str, str]
+) -> None:
+    browser.get(origins[0])
+    json = {"Content_Type": "application/json"}
+    made = _call(browser, "POST", f"{address}/v1/tasks", '{"title": "One"}', Idempotency_Key="k", **json)
+    again = _call(browser, "POST", f"{address}/v1/tasks", '{"title": "One"}', Idempotency_Key="k", **json)
+    assert (made["status"], again["status"], again["body"]) == (201, 200, made["body"])
+    assert made["request_id"] != again["request_id"]
+    url, etag = address + made["location"], made["etag"]
+
+    _call(browser, "POST", f"{address}/v1/tasks", '{"title": "Two"}', **json)
+    page = _call(browser, "GET", f"{address}/v1/tasks?limit=1")
+    assert ([task["title"] for task in page["body"]["items"]], 'rel="next"' in page["link"]) == (["Two"], True)
+
+    edited = _call(browser, "PATCH", url, '{"completed": true}', If_Match=etag, **json)
+    lost = _call(browser, "PATCH", url, '{"completed": false}', If_Match=etag, **json)
+    assert (edited["status"], edited["body"]["completed"], lost["status"]) == (200, True, 412)
+    assert lost["body"]["type"] == "urn:taskward:problem:precondition-failed"
+    replaced = _call(browser, "PUT", url, '{"title": "New"}', If_Match=edited["etag"], X_Request_Id="mine", **json)
+    assert (replaced["status"], replaced["request_id"]) == (200, "mine")
+
+    assert _call(browser, "DELETE", url, If_Match=replaced["etag"])["status"] == 204
+    assert _call(browser, "GET", url)["status"] == 404
+
+
+def test_a_page_of_another_origin_reads_nothing(browser: Chrome, address: str, origins: tuple[str, str]) -> None:
+    browser.get(origins[1])
+    assert _call(browser, "GET", f"{address}/v1/tasks") == "TypeError: Failed to fetch"
+    assert _call(browser, "POST", f"{address}/v1/tasks", '{"title": "x"}') == "TypeError: Failed to fetch"
+
+
+def test_the_documentation_page_tries_out_a_request(browser: Chrome, address: str, tmp_path: Path) -> None:
+    _console(browser)  # what other pages have left there
+    browser.get(f"{address}/docs")
+    wait = WebDriverWait(browser, PATIENCE_SECONDS)
+
+    def click(selector: str) -> None:
+        element = wait.until(present.element_to_be_clickable((By.CSS_SELECTOR, selector)))
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    click("button.authorize")
+    wait.until(present.visibility_of_element_located((By.CSS_SELECTOR, ".auth-container input"))).send_keys("docs")
+    click(".auth-btn-wrapper button.authorize")
+    click(".auth-btn-wrapper button.btn-done")
+    click("#operations-tasks-create_task .opblock-summary-control")
+    click("#operations-tasks-create_task button.execute")
+    status = wait.until(
+        present.visibility_of_element_located(
+            (By.CSS_SELECTOR, "#operations-tasks-create_task .live-responses-table .response .response-col_status")
+        )
+    )
+    browser.save_screenshot(str(tmp_path / "docs.png"))
+    assert status.text.startswith("201")
+    assert _console(browser) == []

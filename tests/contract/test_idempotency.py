@@ -1,0 +1,90 @@
+"""What every `TaskRepository` promises of tasks that are added under a key."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from domain.errors import IdempotencyKeyReused
+from domain.idempotency import IdempotencyKey
+from domain.repository import TaskRepository
+from domain.task import TaskChanges, TaskDraft, UserId
+from tests.contract.subjects import OnFake, OnPostgres, Storage
+
+KEY = IdempotencyKey("first try")
+DRAFT = TaskDraft("Buy milk", "Oat", completed=True)
+
+
+class IdempotencyContract:
+    async def test_the_first_use_of_a_key_makes_a_task(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
+        task, is_new = await tasks.add_once(alice, KEY, DRAFT)
+        assert is_new
+        assert (task.id, task.owner) == (KEY.task_id(alice), alice)
+        assert TaskDraft(task.title, task.description, task.completed) == DRAFT
+        assert task.created_at == task.updated_at
+        assert storage.tasks_of(alice) == [task]
+
+    async def test_a_repeat_meets_the_task_of_the_first(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
+        task, _ = await tasks.add_once(alice, KEY, DRAFT)
+        assert await tasks.add_once(alice, KEY, DRAFT) == (task, False)
+        assert storage.tasks_of(alice) == [task]
+
+    async def test_of_fifty_at_once_one_makes_the_task(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
+        outcomes = await asyncio.gather(*(tasks.add_once(alice, KEY, DRAFT) for _ in range(50)))
+        assert sorted(is_new for _, is_new in outcomes) == [False] * 49 + [True]
+        (stored,) = storage.tasks_of(alice)
+        assert {task for task, _ in outcomes} == {stored}
+
+    async def test_another_key_makes_another_task(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
+        await tasks.add_once(alice, KEY, DRAFT)
+        await tasks.add_once(alice, IdempotencyKey("First try"), DRAFT)
+        assert len(storage.tasks_of(alice)) == 2
+
+    async def test_two_users_equal_keys_never_meet(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId
+    ) -> None:
+        mine, _ = await tasks.add_once(alice, KEY, DRAFT)
+        his, is_new = await tasks.add_once(bob, KEY, TaskDraft("His"))
+        assert is_new
+        assert (storage.tasks_of(alice), storage.tasks_of(bob)) == ([mine], [his])
+
+    @pytest.mark.parametrize(
+        "other", [replace(DRAFT, title="x"), replace(DRAFT, description=None), replace(DRAFT, completed=False)]
+    )
+    async def test_a_repeat_with_other_values_is_refused(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId, other: TaskDraft
+    ) -> None:
+        task, _ = await tasks.add_once(alice, KEY, DRAFT)
+        with pytest.raises(IdempotencyKeyReused):
+            await tasks.add_once(alice, KEY, other)
+        assert storage.tasks_of(alice) == [task]
+
+    async def test_a_repeat_after_a_change_meets_the_task_as_it_is_now(
+        self, tasks: TaskRepository, alice: UserId
+    ) -> None:
+        task, _ = await tasks.add_once(alice, KEY, DRAFT)
+        changed = await tasks.update(alice, task.id, TaskChanges(title="Buy bread"))
+        assert await tasks.add_once(alice, KEY, DRAFT) == (changed, False)
+
+    async def test_a_repeat_after_a_deletion_makes_the_task_anew(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
+        task, _ = await tasks.add_once(alice, KEY, DRAFT)
+        await tasks.delete(alice, task.id)
+        again, is_new = await tasks.add_once(alice, KEY, TaskDraft("Other"))
+        assert (is_new, again.id) == (True, task.id)
+        assert storage.tasks_of(alice) == [again]
+
+
+class TestFake(OnFake, IdempotencyContract):
+    pass
+
+
+class TestPostgres(OnPostgres, IdempotencyContract):
+    pass

@@ -1,0 +1,141 @@
+"""Request bodies: what is no JSON, too large, of another kind or ambiguous is refused, and nothing is written."""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from entrypoints.container import Container
+from entrypoints.settings import Settings
+from tests.fakes import InMemoryTaskRepository
+from tests.http.conftest import client_of
+
+JSON = {"X-User-Id": "alice", "Content-Type": "application/json"}
+
+
+def _problem(answer: httpx2.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["type"].removeprefix("urn:taskward:problem:")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"title": "x"',
+        b'{"title": "x"}}',
+        b"{'title': 'x'}",
+        b"title",
+        b"\xff\xfe{\x00}\x00",
+        b'\xef\xbb\xbf{"title": "x"}',
+        b'{"title": "\xff"}',
+        b'{"title": "\xed\xa0\x80"}',
+        b'{"title": "raw\nnewline"}',
+        b'{"title": NaN}',
+        b'{"title": "x", "completed": Infinity}',
+        b'{"title": "x", "n": -Infinity}',
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_what_is_no_json_in_utf_8_is_malformed(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, method: str, body: bytes
+) -> None:
+    path = "/v1/tasks" if method == "POST" else "/v1/tasks/00000000-0000-4000-8000-000000000000"
+    answer = await client.request(method, path, content=body, headers=JSON)
+    assert _problem(answer) == (400, "malformed-body")
+    assert fake.stored == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers", "rule"),
+    [
+        (b'{"title": "x", "title": "y"}', ["#/title"], "once"),
+        (b'{"title": "x", "a": 1, "a": 1, "b": [], "b": []}', ["#/a", "#/b"], "once"),
+        (b'{"title": "x", "\\u0074itle": "y"}', ["#/title"], "once"),
+        (b'{"title": {"a": 1, "a": 1}}', ["#/title"], "string"),
+        (b'[{"a": 1, "a": 1}]', ["#"], "object"),
+        (b'{"title": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", ["#"], "nested"),
+        (b'{"title": ' + b"1" * 5000 + b"}", ["#"], "digits"),
+        (b'{"title": 1e400}', ["#/title"], "string"),
+        (b"null", ["#"], "object"),
+    ],
+)
+async def test_json_that_cannot_be_meant_is_invalid(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, body: bytes, pointers: list[str], rule: str
+) -> None:
+    answer = await client.post("/v1/tasks", content=body, headers=JSON)
+    assert _problem(answer) == (422, "invalid-request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == pointers
+    assert rule in answer.json()["errors"][0]["detail"]
+    assert fake.stored == {}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx", "json"],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_a_body_of_another_kind_is_refused(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, method: str, kind: str | None
+) -> None:
+    path = "/v1/tasks" if method == "POST" else "/v1/tasks/00000000-0000-4000-8000-000000000000"
+    headers = {"X-User-Id": "alice"} | ({} if kind is None else {"Content-Type": kind})
+    answer = await client.request(method, path, content=b'{"title": "x"}', headers=headers)
+    assert _problem(answer) == (415, "unsupported-media-type")
+    assert fake.stored == {}
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
+async def test_json_may_be_declared_in_any_spelling(client: httpx2.AsyncClient, kind: str) -> None:
+    answer = await client.post("/v1/tasks", content=b'{"title": "x"}', headers=JSON | {"Content-Type": kind})
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(("method", "status"), [("PATCH", 200), ("PUT", 415)])
+async def test_a_merge_patch_is_for_patch_alone(client: httpx2.AsyncClient, method: str, status: int) -> None:
+    url = (await client.post("/v1/tasks", content=b'{"title": "x"}', headers=JSON)).headers["location"]
+    headers = JSON | {"Content-Type": "application/merge-patch+json"}
+    assert (await client.request(method, url, content=b'{"title": "y"}', headers=headers)).status_code == status
+
+
+@pytest.fixture
+async def narrow_client(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
+    container.settings.override(Settings.load(max_body_bytes=100))
+    async with client_of(container) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("size", "status"), [(100, 201), (101, 413)])
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_a_body_over_the_limit_is_refused(
+    narrow_client: httpx2.AsyncClient, fake: InMemoryTaskRepository, size: int, status: int, *, is_chunked: bool
+) -> None:
+    body = b'{"title": "x"}'.ljust(size)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, size, 10):
+            yield body[start : start + 10]
+
+    answer = await narrow_client.post("/v1/tasks", content=chunks() if is_chunked else body, headers=JSON)
+    assert answer.status_code == status
+    assert len(fake.stored) == (status == 201)
+    if status == 413:
+        assert _problem(answer) == (413, "body-too-large")
+        assert answer.headers["connection"] == "close"
+
+
+async def test_an_endless_body_is_not_read_to_its_end(narrow_client: httpx2.AsyncClient) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 10
+
+    answer = await narrow_client.post("/v1/tasks", content=endless(), headers=JSON)
+    assert _problem(answer) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"title": ""}', b" " * 300_000])
+async def test_who_calls_is_asked_first(client: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/v1/tasks?unknown=1", content=body)
+    assert _problem(answer) == (401, "identity-required")

@@ -1,0 +1,180 @@
+"""Conditional requests (RFC 9110): a task's ETag, If-Match on changes, If-None-Match on reads."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from domain.task import UserId
+from tests.fakes import InMemoryTaskRepository
+
+CHANGES: list[tuple[str, str, object]] = [
+    ("PUT", "", {"title": "New"}),
+    ("PATCH", "", {"title": "New"}),
+    ("PATCH", "", {}),
+    ("POST", "/toggle", None),
+    ("DELETE", "", None),
+]
+MALFORMED = ["", ",", "abc", '"open', '"a" "b"', '*, "a"', 'w/"a"', "'a'", '"a\x7fb"']
+every_change = pytest.mark.parametrize(("method", "suffix", "body"), CHANGES, ids=[f"{c[0]} {c[2]}" for c in CHANGES])
+
+
+@pytest.fixture
+async def created(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> httpx2.Response:
+    return await client.post("/v1/tasks", json={"title": "Buy milk"}, headers=as_alice)
+
+
+@pytest.fixture
+def url(created: httpx2.Response) -> str:
+    return created.headers["location"]
+
+
+async def test_each_representation_of_a_state_has_the_same_strong_tag(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str
+) -> None:
+    read = await client.get(url, headers=as_alice)
+    unchanged = await client.patch(url, json={}, headers=as_alice)
+    tags = {answer.headers["etag"] for answer in (created, read, unchanged)}
+    assert len(tags) == 1
+    assert tags.pop().startswith('"')
+
+
+async def test_every_change_changes_the_tag(client: httpx2.AsyncClient, as_alice: dict[str, str], url: str) -> None:
+    answers = [
+        await client.get(url, headers=as_alice),
+        await client.patch(url, json={"title": "Buy milk"}, headers=as_alice),
+        await client.put(url, json={"title": "Buy milk"}, headers=as_alice),
+        await client.post(f"{url}/toggle", headers=as_alice),
+        await client.post(f"{url}/toggle", headers=as_alice),
+    ]
+    assert len({answer.headers["etag"] for answer in answers}) == len(answers)
+
+
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', ', {} ,\t"other"', "*"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_reader_who_knows_the_state_is_told_so(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str, form: str, method: str
+) -> None:
+    known = as_alice | {"If-None-Match": form.format(created.headers["etag"])}
+    answer = await client.request(method, url, headers=known)
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["etag"] == created.headers["etag"]
+    assert (answer.headers["cache-control"], answer.headers["vary"]) == ("private, no-cache", "X-User-Id")
+
+
+async def test_a_reader_who_knows_an_older_state_is_told_the_new_one(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str
+) -> None:
+    await client.post(f"{url}/toggle", headers=as_alice)
+    answer = await client.get(url, headers=as_alice | {"If-None-Match": created.headers["etag"]})
+    assert (answer.status_code, answer.json()["completed"]) == (200, True)
+
+
+@pytest.mark.parametrize("form", ["{}", '"other", {}', ', {} ,\t"a,b"', "*", " * "])
+@every_change
+async def test_a_change_is_made_where_the_condition_holds(
+    client: httpx2.AsyncClient,
+    as_alice: dict[str, str],
+    created: httpx2.Response,
+    url: str,
+    form: str,
+    method: str,
+    suffix: str,
+    body: object,
+) -> None:
+    headers = as_alice | {"If-Match": form.format(created.headers["etag"])}
+    assert (await client.request(method, url + suffix, json=body, headers=headers)).is_success
+
+
+@pytest.mark.parametrize("form", ['"other"', "W/{}", '"0{digits}"', '"+{digits}"', '""', '"99999999999999999999"'])
+@every_change
+async def test_a_change_is_refused_where_it_does_not(
+    client: httpx2.AsyncClient,
+    fake: InMemoryTaskRepository,
+    as_alice: dict[str, str],
+    created: httpx2.Response,
+    url: str,
+    form: str,
+    method: str,
+    suffix: str,
+    body: object,
+) -> None:
+    tag = created.headers["etag"]
+    before = dict(fake.stored)
+    headers = as_alice | {"If-Match": form.format(tag, digits=tag.strip('"'))}
+    answer = await client.request(method, url + suffix, json=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (412, "urn:taskward:problem:precondition-failed")
+    assert fake.stored == before
+
+
+async def test_a_condition_may_come_in_several_lines(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str
+) -> None:
+    lines = [*as_alice.items(), ("If-Match", '"other"'), ("If-Match", created.headers["etag"])]
+    assert (await client.post(f"{url}/toggle", headers=lines)).status_code == 200
+
+
+@pytest.mark.parametrize("condition", MALFORMED)
+@every_change
+async def test_a_malformed_condition_is_refused_before_anything_is_looked_up(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], condition: str, method: str, suffix: str, body: object
+) -> None:
+    answer = await client.request(
+        method, f"/v1/tasks/{uuid4()}{suffix}", json=body, headers=as_alice | {"If-Match": condition}
+    )
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["header: If-Match"]
+
+
+@pytest.mark.parametrize("condition", MALFORMED)
+async def test_a_malformed_condition_of_a_read_is_refused(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, condition: str
+) -> None:
+    answer = await client.get(url, headers=as_alice | {"If-None-Match": condition})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["header: If-None-Match"]
+
+
+@pytest.mark.parametrize("condition", ["*", '"other"', 'W/"other"'])
+@every_change
+async def test_a_missing_task_is_not_found_whatever_the_condition(
+    client: httpx2.AsyncClient,
+    url: str,
+    condition: str,
+    method: str,
+    suffix: str,
+    body: object,
+) -> None:
+    for path in (url, f"/v1/tasks/{uuid4()}"):
+        answer = await client.request(
+            method, path + suffix, json=body, headers={"X-User-Id": "bob", "If-Match": condition}
+        )
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:task-not-found")
+
+
+async def test_clients_that_read_modify_and_write_never_lose_an_update(
+    postgres_client: httpx2.AsyncClient, alice: UserId
+) -> None:
+    as_alice = {"X-User-Id": alice.value}
+    created = await postgres_client.post("/v1/tasks", json={"title": "x", "description": ""}, headers=as_alice)
+    url = created.headers["location"]
+
+    async def append(mark: str) -> int:
+        refusals = 0
+        while True:
+            read = await postgres_client.get(url, headers=as_alice)
+            change: dict[str, Any] = {"description": read.json()["description"] + mark}
+            answer = await postgres_client.patch(
+                url, json=change, headers=as_alice | {"If-Match": read.headers["etag"]}
+            )
+            if answer.status_code == 200:
+                return refusals
+            assert answer.status_code == 412
+            refusals += 1
+
+    marks = "abcdefghijkl"
+    refusals = await asyncio.gather(*map(append, marks))
+    assert sorted((await postgres_client.get(url, headers=as_alice)).json()["description"]) == sorted(marks)
+    assert sum(refusals) > 0  # they have met

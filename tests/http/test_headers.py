@@ -1,0 +1,84 @@
+"""What every answer carries, and that every GET answers HEAD."""
+
+import httpx2
+import pytest
+
+from tests.conftest import LoggedLines
+
+
+@pytest.fixture
+async def url(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> str:
+    return (await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)).headers["location"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/tasks", "{task}", "/health/live", "/health/ready", "/openapi.json", "/docs", "/v1/tasks?limit=0", "/no"],
+)
+async def test_every_get_answers_head(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, logged: LoggedLines, path: str
+) -> None:
+    path = path.replace("{task}", url)
+    get = await client.get(path, headers=as_alice)
+    head = await client.head(path, headers=as_alice)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    compared = ("content-type", "content-length", "etag", "cache-control", "vary")
+    if get.is_success:  # a problem has its request's id in it
+        assert [head.headers.get(name) for name in compared] == [get.headers.get(name) for name in compared]
+    assert [(line["method"], line["status"]) for line in logged() if line["event"] == "request"][-2:] == [
+        ("GET", get.status_code),
+        ("HEAD", get.status_code),
+    ]
+    routes = [line["route"] for line in logged() if line["event"] == "request"][-2:]
+    assert routes[0] == routes[1]
+
+
+async def test_where_get_is_unknown_head_is_too(client: httpx2.AsyncClient, as_alice: dict[str, str], url: str) -> None:
+    answer = await client.head(f"{url}/toggle", headers=as_alice)
+    assert (answer.status_code, answer.content) == (405, b"")
+    assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/tasks", "GET, HEAD, POST"),
+        ("{task}", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("{task}/toggle", "POST"),
+        ("/health/live", "GET, HEAD"),
+        ("/docs", "GET, HEAD"),
+        ("/docs/assets/swagger-ui.css", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+    ],
+)
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "BREW"])
+async def test_an_unknown_method_is_told_all_that_are_known(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, path: str, allowed: str, method: str
+) -> None:
+    answer = await client.request(method, path.replace("{task}", url), headers=as_alice)
+    assert (answer.status_code, answer.json()["type"]) == (405, "urn:taskward:problem:method-not-allowed")
+    assert answer.headers["allow"] == allowed
+
+
+async def test_no_cache_hands_on_what_one_user_was_told(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], url: str
+) -> None:
+    answers = [
+        await client.get("/v1/tasks", headers=as_alice),
+        await client.get(url, headers=as_alice),
+        await client.put(url, json={"title": "y"}, headers=as_alice),
+        await client.patch(url, json={"title": "z"}, headers=as_alice),
+        await client.post(f"{url}/toggle", headers=as_alice),
+        await client.delete(url, headers=as_alice),
+    ]
+    assert all(answer.is_success for answer in answers)
+    assert {(answer.headers["cache-control"], answer.headers["vary"]) for answer in answers} == {
+        ("private, no-cache", "X-User-Id")
+    }
+    assert (await client.get(url, headers=as_alice)).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks/", "//v1/tasks", "/v1/tasks/{id}/", "/docs/", "/health/live/"])
+async def test_nothing_redirects(client: httpx2.AsyncClient, as_alice: dict[str, str], path: str) -> None:
+    answer = await client.get(f"http://taskward.test{path}", headers=as_alice)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:not-found")

@@ -1,0 +1,164 @@
+"""Walking a listing page by page."""
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from tests.fakes import InMemoryTaskRepository
+
+
+async def _create(client: httpx2.AsyncClient, count: int, user: str = "alice") -> list[str]:
+    return [
+        (await client.post("/v1/tasks", json={"title": str(n)}, headers={"X-User-Id": user})).json()["id"]
+        for n in range(count)
+    ]
+
+
+async def _walk(client: httpx2.AsyncClient, url: str, headers: dict[str, str]) -> list[str]:
+    """The ids that one meets who follows the links."""
+    walked, link = [], url
+    while link:
+        answer = await client.get(link, headers=headers)
+        walked += [task["id"] for task in answer.json()["items"]]
+        link = answer.links.get("next", {}).get("url", "")
+    return walked
+
+
+async def test_the_links_lead_through_all_pages(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    ids = await _create(client, 7)
+    assert await _walk(client, "/v1/tasks?limit=3", as_alice) == ids[::-1]
+
+
+async def test_the_link_repeats_the_query_with_the_next_cursor(
+    client: httpx2.AsyncClient, as_alice: dict[str, str]
+) -> None:
+    await _create(client, 3)
+    answer = await client.get("/v1/tasks?completed=false&cursor=&limit=2", headers=as_alice)
+    link = answer.headers["link"]
+    assert link.startswith("</v1/tasks?")
+    assert link.endswith('>; rel="next"')
+    assert parse_qs(urlsplit(answer.links["next"]["url"]).query) == {
+        "completed": ["false"],
+        "limit": ["2"],
+        "cursor": [answer.json()["next_cursor"]],
+    }
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+async def test_the_last_page_has_no_link(client: httpx2.AsyncClient, as_alice: dict[str, str], count: int) -> None:
+    await _create(client, count)
+    answer = await client.get("/v1/tasks?limit=2", headers=as_alice)
+    assert answer.json()["next_cursor"] is None
+    assert "link" not in answer.headers
+
+
+async def test_a_walk_meets_each_task_that_existed_throughout_once(
+    client: httpx2.AsyncClient, as_alice: dict[str, str]
+) -> None:
+    ids = await _create(client, 9)
+    walked, link = [], "/v1/tasks?limit=2"
+    while link:
+        answer = await client.get(link, headers=as_alice)
+        page = [task["id"] for task in answer.json()["items"]]
+        walked += page
+        await _create(client, 1)
+        await client.delete(f"/v1/tasks/{page[-1]}", headers=as_alice)
+        link = answer.links.get("next", {}).get("url", "")
+    assert walked == ids[::-1]
+
+
+async def test_tasks_of_one_instant_are_walked_through(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str]
+) -> None:
+    fake.clock = lambda: datetime(2026, 1, 1, tzinfo=UTC)
+    ids = await _create(client, 5)
+    walked = await _walk(client, "/v1/tasks?limit=2", as_alice)
+    assert walked == sorted(ids, reverse=True)
+
+
+async def test_a_walk_can_be_narrowed_to_a_state(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    ids = await _create(client, 9)
+    for task_id in ids[::2]:
+        await client.post(f"/v1/tasks/{task_id}/toggle", headers=as_alice)
+    assert await _walk(client, "/v1/tasks?limit=2&completed=true", as_alice) == ids[::-2]
+    assert await _walk(client, "/v1/tasks?limit=3&completed=false", as_alice) == ids[-2::-2]
+
+
+async def test_an_empty_cursor_means_the_first_page(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    await _create(client, 3)
+    answers = [await client.get(f"/v1/tasks?limit=2{cursor}", headers=as_alice) for cursor in ("", "&cursor=")]
+    assert answers[0].json() == answers[1].json()
+
+
+async def test_a_cursor_in_another_users_hand_shows_that_users_own_tasks(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], as_bob: dict[str, str]
+) -> None:
+    his = await _create(client, 3, user="bob")
+    await _create(client, 3)
+    cursor = (await client.get("/v1/tasks?limit=1", headers=as_alice)).json()["next_cursor"]
+    answer = await client.get("/v1/tasks", params={"cursor": cursor}, headers=as_bob)
+    assert [task["id"] for task in answer.json()["items"]] == his[::-1]
+
+
+async def test_a_tampered_cursor_is_refused(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    await _create(client, 2)
+    cursor = (await client.get("/v1/tasks?limit=1", headers=as_alice)).json()["next_cursor"]
+    changed = cursor[:9] + ("A" if cursor[9] != "A" else "B") + cursor[10:]
+    for tampered in (changed, cursor[:-1], cursor + "A", cursor.swapcase(), f" {cursor}"):
+        answer = await client.get("/v1/tasks", params={"cursor": tampered}, headers=as_alice)
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["query: cursor"]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("limit=0", "query: limit"),
+        ("limit=201", "query: limit"),
+        ("limit=many", "query: limit"),
+        ("limit=", "query: limit"),
+        ("limit=1.0", "query: limit"),
+        ("limit=1_0", "query: limit"),
+        ("limit=%201", "query: limit"),
+        ("limit=5&limit=5", "query: limit"),
+        ("completed=perhaps", "query: completed"),
+        ("completed=1", "query: completed"),
+        ("completed=True", "query: completed"),
+        ("completed=", "query: completed"),
+        ("completed=true&completed=false", "query: completed"),
+        ("cursor=abc", "query: cursor"),
+        ("cursor=%00%FF", "query: cursor"),
+        ("cursor=&cursor=", "query: cursor"),
+        ("owner=bob", "query: owner"),
+        ("Limit=5", "query: Limit"),
+    ],
+)
+async def test_an_invalid_query_is_refused(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], query: str, pointer: str
+) -> None:
+    answer = await client.get(f"/v1/tasks?{query}", headers=as_alice)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/tasks"),
+        *[(method, "/v1/tasks/{}") for method in ("GET", "PUT", "PATCH", "DELETE")],
+        ("POST", "/v1/tasks/{}/toggle"),
+    ],
+)
+async def test_where_no_query_is_known_any_is_refused(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], method: str, path: str
+) -> None:
+    (task_id,) = await _create(client, 1)
+    before = dict(fake.stored)
+    answer = await client.request(
+        method, path.format(task_id) + "?dry_run=1&force", json={"title": "x"}, headers=as_alice
+    )
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["query: dry_run", "query: force"]
+    assert fake.stored == before

@@ -1,0 +1,87 @@
+"""How the server runs the statements: a listing walks its index, a single task is found by its key."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import create_engine
+from sqlalchemy.sql import ClauseElement, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from adapters.postgres import statements
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.schema import upgrade
+from tests.databases import own_database
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+INDEX = "ix_tasks_user_id_created_at_id"
+
+
+@pytest.fixture(scope="module")
+def crowded(server_url: str) -> Iterator[psycopg.Connection]:
+    """A table that gives the planner a choice: each user has far more tasks than a page. It may sort a mere handful."""
+    with own_database(server_url) as url:
+        upgrade(create_postgres_engine(url))
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "insert into tasks (user_id, title, completed, created_at, updated_at)"
+                " select 'user ' || n % 5, 'x', n % 3 = 0, now() - n * interval '1 second', now()"
+                " from generate_series(1, 10000) n"
+            )
+            connection.execute("analyze tasks")
+            yield connection
+
+
+def plan(connection: psycopg.Connection, statement: Executable) -> list[dict[str, Any]]:
+    """The nodes of the statement's plan, from the outermost in."""
+    values = {"owner": "user 1", "task_id": uuid4(), "title": "x", "description": None, "completed": True, "limit": 51}
+    values |= {"expected": [NOW], "after_created_at": datetime.now(UTC) - timedelta(minutes=10), "after_id": uuid4()}
+    dialect = create_engine("postgresql+psycopg://", paramstyle="numeric_dollar").dialect
+    compiled = cast("SQLCompiler", cast("ClauseElement", statement).compile(dialect=dialect))
+    given = sql.SQL(", ").join(sql.Literal(values[name]) for name in compiled.positiontup or ())
+    connection.execute(b"prepare probe as " + str(compiled).encode())
+    row = connection.execute(sql.SQL("explain (format json) execute probe({})").format(given)).fetchone()
+    connection.execute("deallocate probe")
+    nodes = [row[0][0]["Plan"]] if row else []
+    for node in nodes:
+        nodes.extend(node.get("Plans", ()))
+    return nodes
+
+
+@pytest.fixture(params=["force_custom_plan", "force_generic_plan"])
+def planner(crowded: psycopg.Connection, request: pytest.FixtureRequest) -> psycopg.Connection:
+    """As for a statement that is sent once, and as for one that has become a prepared one."""
+    crowded.execute("select set_config('plan_cache_mode', %s, false)", [request.param])
+    return crowded
+
+
+@pytest.mark.parametrize(("after", "completed"), statements.LIST)
+def test_a_listing_reads_the_index_backwards_and_sorts_nothing(
+    planner: psycopg.Connection, after: bool, completed: bool
+) -> None:
+    limit, scan = plan(planner, statements.LIST[after, completed])
+    assert (limit["Node Type"], scan["Node Type"], scan["Index Name"]) == ("Limit", "Index Scan", INDEX)
+    assert scan["Scan Direction"] == "Backward"
+    assert "user_id" in scan["Index Cond"]
+    assert ("ROW(created_at, id) < " in scan["Index Cond"]) is after
+    assert ("Filter" in scan) is completed
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        statements.GET,
+        *statements.TOGGLE.values(),
+        *statements.DELETE.values(),
+        *(statement for by_condition in statements.UPDATE.values() for statement in by_condition.values()),
+    ],
+    ids=str,
+)
+def test_one_task_is_found_by_the_primary_key(planner: psycopg.Connection, statement: Executable) -> None:
+    nodes = plan(planner, statement)
+    assert [node["Node Type"] for node in nodes if node["Node Type"] != "ModifyTable"] == ["Index Scan"]
+    assert (nodes[-1]["Index Name"], "id" in nodes[-1]["Index Cond"]) == ("pk_tasks", True)

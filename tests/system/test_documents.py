@@ -1,0 +1,38 @@
+"""Every session that the documents show, word for word, against a running service."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.schema import upgrade
+from tests.system.service import serving
+
+CHECKOUT = Path(__file__).parents[2]
+ADDRESS = "http://127.0.0.1:8000"
+# Ids, times, request ids, entity tags, cursors: they differ from run to run.
+VOLATILE = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}Z"
+    r'|(?<="request_id":")[0-9a-f]{32}'
+    r'|(?<=")\d{16}(?=")'
+    r"|(?<=cursor=)[\w-]{38}"
+)
+
+
+@pytest.mark.parametrize(("document", "requests"), [("README.md", 3), ("docs/api.md", 14)])
+def test_each_request_is_answered_as_written(empty_database_url: str, document: str, requests: int) -> None:
+    upgrade(create_postgres_engine(empty_database_url))
+    blocks = re.findall(r"^```console\n(.+?)^```", (CHECKOUT / document).read_text(), re.DOTALL | re.MULTILINE)
+    session = re.findall(r"^\$ (.+)\n((?:(?!\$ ).+\n)+)", "".join(blocks), re.MULTILINE)
+    assert len(session) == requests
+    real: dict[str, str] = {}
+    with serving(empty_database_url) as (_, client):
+        address = str(client.base_url).rstrip("/")
+        for written, expected in session:
+            command = VOLATILE.sub(lambda value: real.get(value[0], value[0]), written).replace(ADDRESS, address)
+            done = subprocess.run(command, shell=True, capture_output=True, check=True, text=True)  # noqa: S602 - as written
+            assert VOLATILE.sub("…", done.stdout.strip()) == VOLATILE.sub("…", expected.strip())
+            real.update(zip(VOLATILE.findall(expected), VOLATILE.findall(done.stdout), strict=True))
