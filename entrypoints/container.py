@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from adapters.embedded_postgres import embedded_postgres
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.readiness import PostgresReadiness, require_ready, wait_for_server
+from adapters.postgres.readiness import PostgresReadiness, wait_until_ready
 from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema import upgrade
 from domain.repository import TaskRepository
@@ -43,6 +43,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.serving_database.call()[1],
         connect_timeout=settings.provided.database_connect_timeout_seconds,
         prepared_statements=settings.provided.database_prepared_statements,
+        initialize=False,
     )
     database = providers.Singleton(
         DatabaseExecutor,
@@ -66,8 +67,10 @@ class Container(containers.DeclarativeContainer):
 
     migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])
     upgrade_schema = providers.Callable(upgrade, migration_engine)
-    require_ready = providers.Callable(require_ready, engine)
-    wait_for_server = providers.Callable(wait_for_server, patience=START_PATIENCE_SECONDS)
+    wait_to_migrate = providers.Callable(
+        wait_until_ready, migration_engine, patience=START_PATIENCE_SECONDS, schema=False
+    )
+    wait_to_serve = providers.Callable(wait_until_ready, engine, patience=START_PATIENCE_SECONDS)
     embedded_postgres = providers.Factory(embedded_postgres)
 
 

@@ -1,5 +1,6 @@
-"""Configuration by environment, or by a file `.env`. Every field is one variable of the same name in capitals."""
+"""Configuration by environment, or by a file. Every field is one variable of the same name in capitals."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -51,7 +52,7 @@ PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=HOME / ".env", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
     database_url: PostgresUrl | None = None
     migration_database_url: PostgresUrl | None = None
@@ -77,7 +78,7 @@ class Settings(BaseSettings):
     def load(cls, **given: Any) -> "Settings":
         """The settings of the environment. Raises `ConfigurationError` with all that is wrong, a line each."""
         try:
-            return cls(**given)
+            return cls(_env_file=os.environ.get("ENV_FILE", HOME / ".env"), **given)
         except ValidationError as error:
             lines = [f"{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors()]
             raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None

@@ -39,7 +39,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setenv("ENV_FILE", os.devnull)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 

@@ -24,11 +24,18 @@ _UNAVAILABLE: Final = (
     "58",  # the server's system fails
 )
 
+_ABOUT_THE_SCHEMA: Final = (
+    "42",  # syntax error or access rule violation
+    "53",  # insufficient resources
+    "55",  # object not in prerequisite state
+    "57",  # operator intervention
+)
+
 
 def meaning(error: SQLAlchemyError) -> StorageError:
     """The core's word for a failed statement. Its text is safe to log: the driver's own can quote the row."""
     facts = describe(error)
-    text = ", ".join(f"{name} {value}" for name, value in facts.items())
+    text = _joined(facts)
     sqlstate = facts.get("sqlstate", "")
     if sqlstate.startswith(_OVERLOADED):
         return StorageOverloaded(text)
@@ -47,6 +54,19 @@ def describe(error: SQLAlchemyError) -> dict[str, str]:
         if cause.diag.constraint_name:
             facts["constraint"] = cause.diag.constraint_name
     return facts
+
+
+def words(error: SQLAlchemyError) -> str:
+    """For an operator at the command line: the server's own words where they cannot quote a row."""
+    facts = describe(error)
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(cause, psycopg.Error) and facts.get("sqlstate", "").startswith(_ABOUT_THE_SCHEMA):
+        return str(cause.diag.message_primary)
+    return _joined(facts)
+
+
+def _joined(facts: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def _is_connection_loss(error: SQLAlchemyError) -> bool:

@@ -2,26 +2,30 @@
 
 import re
 import time
+from threading import Thread
 from typing import Final
 
 import psycopg
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+import structlog
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from adapters.postgres import failures
-from adapters.postgres.engine import connect, libpq_parameters
+from adapters.postgres.engine import UnsuitableDatabase
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.schema import require_current
-from domain.errors import StorageUnavailable
+from domain.errors import StorageError, StorageUnavailable
+
+log = structlog.get_logger()
 
 RETRY_SECONDS: Final = 0.2
-SHORTEST_CONNECT_SECONDS: Final = 2
-"""What libpq allows."""
 
 # libpq hands over no SQLSTATE of a refused connection, only text. What is not recognised here is merely waited for.
 _HOPELESS: Final = re.compile(
     "password authentication failed|no password supplied|does not exist|no pg_hba.conf entry|certificate"
-    "|server does not support SSL|Name or service not known|nodename nor servname"
+    "|server does not support SSL|Name or service not known|nodename nor servname|not supported for ai_socktype"
+    "|bad value|invalid .* value|invalid integer|invalid port|invalid connection option|channel binding"
+    "|definition of service"
 )
 
 
@@ -34,33 +38,61 @@ class PostgresReadiness:
         try:
             await self._database.run(require_current)
         except SQLAlchemyError as error:
+            log.warning("not ready", **failures.describe(error))
             raise failures.meaning(error) from None
+        except StorageError as error:
+            log.warning("not ready", error=type(error).__name__, reason=str(error))
+            raise
 
 
-def require_ready(engine: Engine) -> None:
-    """The same, once and at once, on a connection of its own."""
-    try:
-        with engine.connect() as connection:
-            require_current(connection)
-    except SQLAlchemyError as error:
-        raise failures.meaning(error) from None
+class _Attempts(Thread):
+    """Tries until it succeeds or cannot succeed. A thread of its own, because no driver's timeout bounds all of it."""
 
+    def __init__(self, engine: Engine, *, schema: bool) -> None:
+        super().__init__(daemon=True)
+        self._engine = engine
+        self._schema = schema
+        self.failure: StorageError | None = StorageUnavailable("it cannot be reached: there is no answer")
 
-def wait_for_server(url: str, *, patience: float) -> None:
-    """Returns once the server accepts a connection; one that is only waking up is waited for, `patience` seconds.
+    def run(self) -> None:
+        while not self._succeeds():
+            time.sleep(RETRY_SECONDS)  # the server announces nothing
 
-    Raises `StorageUnavailable` with libpq's reason then, and at once for what waiting cannot mend.
-    """
-    parameters = libpq_parameters(url)
-    until = time.monotonic() + patience
-    while True:
-        remaining = int(until - time.monotonic())
+    def _succeeds(self) -> bool:
+        """Whether there is no need to go on."""
         try:
-            connect(parameters | {"connect_timeout": max(SHORTEST_CONNECT_SECONDS, remaining)}).close()
-        except psycopg.OperationalError as error:
-            reason = " ".join(str(error).split())  # names host, port, user and database, never the password
-            if remaining <= SHORTEST_CONNECT_SECONDS or _HOPELESS.search(reason):
-                raise StorageUnavailable(f"the database cannot be reached: {reason}") from None
-        else:
-            return
-        time.sleep(RETRY_SECONDS)
+            with self._engine.connect() as connection:
+                require_current(connection) if self._schema else connection.execute(text("select 1"))
+        except SQLAlchemyError as error:
+            self.failure, is_final = _reason(error)
+            return is_final
+        except StorageError as error:
+            self.failure = error
+            return True
+        self.failure = None
+        return True
+
+
+def wait_until_ready(engine: Engine, *, patience: float, schema: bool = True) -> None:
+    """Returns once the server answers and, unless `schema` is false, its schema is current.
+
+    A server that is only waking up is waited for, `patience` seconds; what waiting cannot mend is raised at once.
+    Raises a `StorageError` that says what is wrong, and quotes no password.
+    """
+    attempts = _Attempts(engine, schema=schema)
+    attempts.start()
+    attempts.join(patience)
+    if attempts.failure:
+        raise attempts.failure
+
+
+def _reason(error: SQLAlchemyError) -> tuple[StorageError, bool]:
+    """What is wrong, and whether it will stay so."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(cause, UnsuitableDatabase):
+        return StorageUnavailable(f"it is not fit for tasks: {cause}"), True
+    if isinstance(cause, psycopg.OperationalError | psycopg.ProgrammingError) and not cause.sqlstate:
+        words = " ".join(str(cause).split())  # names host, port, user and database, never the password
+        return StorageUnavailable(f"it cannot be reached: {words}"), bool(_HOPELESS.search(words))
+    failure = failures.meaning(error)
+    return type(failure)(f"it refuses to be read: {failures.words(error)}"), not isinstance(failure, StorageUnavailable)

@@ -11,8 +11,6 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from adapters.postgres import failures
 from domain.errors import StorageOutdated
 
-# Classes of SQLSTATE: object not in prerequisite state, syntax error or access rule violation, insufficient resources.
-_ABOUT_THE_SCHEMA: Final = ("42", "53", "55")
 _REVISIONS: Final = text("select version_num from alembic_version")
 _MIGRATIONS: Final = files("migrations")  # beside this package, installed or in a checkout
 
@@ -24,34 +22,32 @@ def upgrade(engine: Engine) -> None:
     """
     from alembic import command  # noqa: PLC0415 - takes a third of a second that serving need not spend
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config(attributes={"engine": engine})
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     try:
         command.upgrade(config, "head")
     except DBAPIError as error:
-        raise type(failures.meaning(error))(f"the migration was undone: {_words(error)}") from None
-
-
-def _words(error: DBAPIError) -> str:
-    """The server's own words where they can only name tables, rights and locks; others may quote a row."""
-    facts = failures.describe(error)
-    if isinstance(error.orig, psycopg.Error) and facts.get("sqlstate", "").startswith(_ABOUT_THE_SCHEMA):
-        return str(error.orig.diag.message_primary)
-    return ", ".join(f"{name} {value}" for name, value in facts.items())
+        raise type(failures.meaning(error))(f"the migration was undone: {failures.words(error)}") from None
+    except CommandError as error:
+        raise StorageOutdated(f"nothing was migrated: {error}") from None
 
 
 def require_current(connection: Connection) -> None:
-    """Raises `StorageOutdated` unless the schema is at the newest revision."""
+    """Raises `StorageOutdated` unless the schema is at the newest revision that this release knows, or later.
+
+    Later is right: while a new release is rolled out, its schema is there first, and the old one still serves.
+    """
     try:
         found = {revision for (revision,) in connection.execute(_REVISIONS)}
     except ProgrammingError as error:
         if not isinstance(error.orig, psycopg.errors.UndefinedTable):
             raise
         found = set()
-    if found != {newest_revision()}:
+    if not found or min(found) < newest_revision():
         stands = ", ".join(sorted(found)) or "empty"
-        raise StorageOutdated(f"the schema is {stands}, this release needs {newest_revision()}: run `taskward migrate`")
+        raise StorageOutdated(f"its schema is {stands}, this release needs {newest_revision()}: run `taskward migrate`")
 
 
 @cache

@@ -1,12 +1,16 @@
 """What wraps the whole application: the request's id, its log line, and the last net under defects."""
 
+import asyncio
 import re
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
 
 import structlog
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from entrypoints.http.problems import DATABASE_UNAVAILABLE
 
 log = structlog.get_logger()
 
@@ -40,6 +44,10 @@ class RequestLog:
                 await self._app(scope, receive, send_with_id)
             except Exception:  # the answer is sent by now; what is left is to tell the operator
                 log.exception("defect")
+            except asyncio.CancelledError:  # the server stops and waits no longer
+                if status is None:
+                    await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_with_id)
+                raise
             finally:
                 log.info(
                     "request",

@@ -32,7 +32,7 @@ class Problem:
         return {**body, "errors": self.errors} if self.errors else body
 
     def response(self, request: Request) -> JSONResponse:
-        body = self.body(quote(request.url.path), request.state.request_id)
+        body = self.body(quote(request.scope["path"]), request.state.request_id)
         headers = {"Cache-Control": "no-store", **self.headers}  # as little for a cache as the task would be
         return JSONResponse(body, self.status, headers, media_type=MEDIA_TYPE)
 

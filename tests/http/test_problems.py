@@ -105,6 +105,11 @@ async def test_an_unknown_route_is_not_found(client: httpx2.AsyncClient, as_alic
     assert answer.json().keys() == MEMBERS
 
 
+@pytest.mark.parametrize("path", ["/v1/tasks/%3Fa", "/a%0Ab", "/%E2%82%AC", "/a%2520b"])
+async def test_the_instance_is_the_path_as_it_was_sent(client: httpx2.AsyncClient, path: str) -> None:
+    assert (await client.get(path, headers={"X-User-Id": "alice"})).json()["instance"] == path
+
+
 async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     answer = await client.delete("/v1/tasks", headers=as_alice)
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:taskward:problem:method-not-allowed")

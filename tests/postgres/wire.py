@@ -14,6 +14,7 @@ from tests.databases import with_parameters
 
 _STARTUP_LENGTH = 4
 _HEADER_LENGTH = 5
+_QUERIES = (b"Q", b"P", b"B")
 
 
 @dataclass
@@ -23,6 +24,8 @@ class Wire:
     url: str
     statements: list[str] = field(default_factory=list)
     round_trips: int = 0
+    is_mute: bool = False
+    """Whether the server seems to be there, takes logins, and answers no query."""
 
     def clear(self) -> None:
         self.statements.clear()
@@ -82,7 +85,8 @@ def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire
                     break
                 wire.read(pending[:1], pending[_HEADER_LENGTH:length])
                 pending = pending[length:]
-            upstream.sendall(data)
+            if not (wire.is_mute and data[:1] in _QUERIES):
+                upstream.sendall(data)
 
 
 def _forward_answers(upstream: socket.socket, client: socket.socket) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx2
 
+from entrypoints.settings import Settings
+
 TASKWARD = str(Path(sys.executable).with_name("taskward"))
 PATIENCE_SECONDS = 30
 
@@ -31,6 +33,7 @@ class Service:
             text=True,
             cwd=cwd,
             env=clean_environment() | {"PORT": "0"} | environment,
+            start_new_session=True,  # so that it can be ended with its children
         )
         self.lines: list[str] = []
         self._unread: Queue[str] = Queue()
@@ -41,7 +44,8 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(PATIENCE_SECONDS)
         if self.process.stdout:
@@ -85,20 +89,22 @@ def serving(database_url: str, **environment: str) -> Iterator[tuple[Service, ht
         yield service, client
 
 
-def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A `taskward` command that ends by itself."""
+def run(
+    *arguments: str, cwd: Path | None = None, patience: float = PATIENCE_SECONDS, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A `taskward` command that ends by itself within so many seconds."""
     return subprocess.run(
         [TASKWARD, *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=cwd,
-        timeout=PATIENCE_SECONDS,
+        timeout=patience,
         env=clean_environment() | environment,
     )
 
 
 def clean_environment() -> dict[str, str]:
-    """This one, without what configures the service."""
-    ours = ("DATABASE_", "MIGRATION_", "LOG_", "HOST", "PORT", "WORKERS", "USER_ID_HEADER", "MAX_BODY_BYTES")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    """This one, without what configures the service: neither a variable nor a file."""
+    ours = {field.upper() for field in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name not in ours} | {"ENV_FILE": os.devnull}

@@ -151,6 +151,19 @@ def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: 
     assert titles == ["second run", "Buy milk", "first run", "Buy milk"]
 
 
+def test_a_second_dev_leaves_the_first_alone(checkout: Path) -> None:
+    command = (sys.executable, "-c", "from entrypoints.cli import main; main()", "dev")
+    with Service({}, command=command, cwd=checkout) as first:
+        address = first.wait_for("Taskward serves on").split()[-1]
+        first.wait_for(" ready ")
+        with Service({}, command=command, cwd=checkout) as second:
+            assert "does `taskward dev` run already?" in second.wait_for("taskward: ")
+            assert second.process.wait() == 1
+        with httpx2.Client(base_url=address, verify=False) as client:
+            assert client.get("/health/ready").status_code == 200
+        assert first.end(signal.SIGHUP) == 0
+
+
 def test_the_wheel_works_elsewhere_migrations_included(empty_database_url: str, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     shutil.copytree(ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "__pycache__"))

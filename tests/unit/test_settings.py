@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from entrypoints import settings
 from entrypoints.settings import ConfigurationError, Settings
 
 CHECKOUT = Path(__file__).parents[2]
 VARIABLES = re.findall(r"^(# )?([A-Z_]+)=(.*)$", (CHECKOUT / ".env.example").read_text(), re.MULTILINE)
-DECLARED_ENV_FILE = Settings.model_config["env_file"]  # read here: each test runs without
 UNREADABLE = "must give ports as numbers, and special characters of a password percent-encoded"
 URL = "postgresql://user:planted@host/tasks"
 BAD = {field.upper(): "planted planted" for field in Settings.model_fields if field != "host"}  # any text is a host
@@ -35,22 +35,33 @@ def test_the_example_lists_every_variable_and_no_other() -> None:
     assert sorted(name for _, name, _ in VARIABLES) == sorted(field.upper() for field in Settings.model_fields)
 
 
-def test_what_the_example_comments_out_is_the_default(tmp_path: Path) -> None:
+def test_what_the_example_comments_out_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("\n".join(f"{name}={value}" for commented, name, value in VARIABLES if commented))
-    defaults, shown = Settings.load(), Settings.load(_env_file=env_file)
+    defaults, shown = Settings.load(), loaded(monkeypatch, {"ENV_FILE": str(env_file)})
     assert shown.model_dump() == defaults.model_dump()
     assert shown.model_fields_set == {field for field, value in defaults if value}
 
 
-def test_the_env_file_is_the_checkouts_wherever_the_command_is_called() -> None:
-    assert DECLARED_ENV_FILE == CHECKOUT / ".env"
+def test_the_env_file_is_the_checkouts_wherever_the_command_is_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert settings.HOME == CHECKOUT
+    monkeypatch.delenv("ENV_FILE")
+    monkeypatch.setattr(settings, "HOME", tmp_path)
+    (tmp_path / ".env").write_text("PORT=9000\n")
+    assert Settings.load().port == 9000
+
+
+def test_an_env_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "latin-1").write_bytes(b"HOST=planted\xe4\n")
+    assert refusal(monkeypatch, {"ENV_FILE": str(tmp_path / "latin-1")}) == ".env: is not in UTF-8"
 
 
 def test_the_environment_comes_before_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("PORT=9000\nWORKERS=3\n")
-    settings = loaded(monkeypatch, {"PORT": "9001"}, _env_file=env_file)
+    settings = loaded(monkeypatch, {"PORT": "9001", "ENV_FILE": str(env_file)})
     assert (settings.port, settings.workers) == (9001, 3)
 
 
@@ -63,7 +74,7 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path
     env_file = tmp_path / ".env"
     env_file.write_text("POSTGRES_PASSWORD=planted\nDATABASE_NAME=x\n")
     defaults = Settings.load()
-    assert loaded(monkeypatch, {"DATABASE_FLAVOUR": "x"}, _env_file=env_file) == defaults
+    assert loaded(monkeypatch, {"DATABASE_FLAVOUR": "x", "ENV_FILE": str(env_file)}) == defaults
 
 
 def test_all_bad_values_are_named_at_once_a_line_each_and_none_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,70 @@
+"""The server: its listening socket, its processes, and its end."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import structlog
+import uvicorn
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from entrypoints.settings import HOME, ConfigurationError, Settings
+
+log = structlog.get_logger()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens before any worker runs, so that the address is known and refused early."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.set_inheritable(True)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "this is no name of a host"
+        raise ConfigurationError(f"HOST, PORT: cannot listen on {settings.host}:{settings.port}: {reason}") from None
+    log.info("listening", address=address_of(listener))
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
+    """Serves until SIGTERM or SIGINT, then exits with 0."""
+    config = uvicorn.Config(
+        "entrypoints.container:create_app",
+        factory=True,
+        workers=settings.workers,
+        reload=reload,
+        reload_dirs=[str(HOME / package) for package in ("domain", "adapters", "entrypoints")] if reload else None,
+        log_config=None,  # the factory configures logging in each process
+        access_log=False,  # the application's own request log has more to say
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_grace_seconds,
+    )
+    server = uvicorn.Server(config)
+    if reload:
+        ChangeReload(config, target=server.run, sockets=[listener]).run()
+    elif settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        server.run(sockets=[listener])
+
+
+def end_in_order() -> None:
+    """SIGTERM, Ctrl-C and a closed terminal are no errors. The server raises them anew after its own orderly end."""
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -1,0 +1,68 @@
+"""Connections that are hard to come by: a server that takes logins and then is silent, or has no room."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.executor import DatabaseExecutor
+from domain.errors import StorageUnavailable
+from tests.databases import with_parameters
+from tests.postgres.wire import tapped
+
+
+def backend(connection: Connection) -> int:
+    return int(connection.execute(text("select pg_backend_pid()")).scalar_one())
+
+
+@asynccontextmanager
+async def crew(url: str, *, connections: int, deadline: float) -> AsyncIterator[DatabaseExecutor]:
+    engine = create_postgres_engine(url, connect_timeout=2, initialize=False)
+    database = DatabaseExecutor(engine, connections=connections, queue=100, deadline=deadline)
+    database.start()
+    yield database
+    await database.close()
+
+
+async def test_a_server_that_is_silent_after_the_login_costs_no_thread(database_url: str) -> None:
+    with tapped(database_url) as wire:
+        wire.is_mute = True
+        async with crew(wire.url, connections=2, deadline=0.2) as database:
+            for _ in range(3):
+                with pytest.raises(StorageUnavailable):
+                    await database.run(backend)
+            wire.is_mute = False
+            assert await _answered(database, backend)
+
+
+@pytest.fixture
+def narrow_url(database_url: str, out_of_band: psycopg.Connection) -> Iterator[str]:
+    """For a role that may have two connections."""
+    role = f"taskward_test_{uuid4().hex}"
+    create = "create role {0} login password 'narrow' connection limit 2"
+    out_of_band.execute(sql.SQL(create).format(sql.Identifier(role)))
+    yield with_parameters(database_url, user=role, password="narrow")  # noqa: S106 - for the test alone
+    out_of_band.execute(sql.SQL("drop role {0}").format(sql.Identifier(role)))
+
+
+async def test_fewer_connections_than_workers_serve_all(narrow_url: str) -> None:
+    async with crew(narrow_url, connections=6, deadline=5) as database:
+        assert await database.run(backend)
+        backends = await asyncio.gather(*(database.run(backend) for _ in range(60)))
+    assert 1 <= len(set(backends)) <= 2
+
+
+async def _answered(database: DatabaseExecutor, operation: Callable[[Connection], int]) -> int:
+    """The answer as soon as there is one."""
+    while True:
+        try:
+            return await database.run(operation)
+        except (StorageUnavailable, SQLAlchemyError):
+            await asyncio.sleep(0.01)

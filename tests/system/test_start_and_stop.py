@@ -1,0 +1,144 @@
+"""A start succeeds or says why not within 10 seconds, whatever the database does; an end is orderly, whatever runs."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx2
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.schema import upgrade
+from tests.databases import with_parameters
+from tests.postgres.wire import tapped
+from tests.system.service import TASKWARD, Service, clean_environment, run, serving
+
+START_SECONDS = 10
+
+
+def assert_refused(ended: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    assert [word for word in ("taskward: DATABASE_URL: ", *words) if word not in line] == []
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_server_that_takes_logins_and_is_silent_does_not_hold_up_the_start(database_url: str, command: str) -> None:
+    with tapped(database_url) as wire:
+        wire.is_mute = True
+        assert_refused(run(command, patience=START_SECONDS, DATABASE_URL=wire.url), "cannot be reached")
+
+
+def test_a_lock_on_the_revision_does_not_hold_up_the_start(database_url: str, out_of_band: psycopg.Connection) -> None:
+    with out_of_band.transaction():
+        out_of_band.execute("lock table alembic_version")
+        assert_refused(run("serve", patience=START_SECONDS, DATABASE_URL=database_url), "no answer")
+
+
+@pytest.fixture
+def migrated_url(empty_database_url: str) -> str:
+    upgrade(create_postgres_engine(empty_database_url))
+    return empty_database_url
+
+
+@pytest.fixture
+def stranger_url(migrated_url: str, out_of_band: psycopg.Connection) -> Iterator[str]:
+    """For a role that has been granted nothing."""
+    name = str(conninfo_to_dict(migrated_url)["dbname"]).replace("test", "stranger")
+    out_of_band.execute(sql.SQL("create role {} login password 'x'").format(sql.Identifier(name)))
+    yield with_parameters(migrated_url, user=name, password="x")  # noqa: S106 - for the test alone
+    out_of_band.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+def test_a_role_without_its_grants_is_told_which(stranger_url: str) -> None:
+    assert_refused(run("serve", DATABASE_URL=stranger_url), "permission denied for table alembic_version")
+
+
+def test_a_database_that_spells_dates_in_another_way_is_refused(migrated_url: str) -> None:
+    assert_refused(run("serve", DATABASE_URL=with_parameters(migrated_url, options="-c datestyle=German")), "DateStyle")
+
+
+def test_a_setting_that_libpq_does_not_take_is_told_at_once(database_url: str) -> None:
+    url = with_parameters(database_url, connect_timeout="soon")
+    assert_refused(run("serve", DATABASE_URL=url), "connect_timeout")
+
+
+def test_a_schema_that_is_newer_than_the_release_is_served_and_not_migrated(migrated_url: str) -> None:
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    with serving(migrated_url) as (_, client):
+        assert client.get("/health/ready").status_code == 200
+    ended = run("migrate", DATABASE_URL=migrated_url)
+    assert ended.returncode != 0
+    assert "9999" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_host_that_is_no_name_is_told(database_url: str) -> None:
+    ended = run("serve", DATABASE_URL=database_url, HOST="a..b")
+    assert ended.returncode != 0
+    assert ended.stderr.startswith("taskward: HOST, PORT: cannot listen on a..b")
+
+
+def test_each_of_two_workers_serves(database_url: str) -> None:
+    with Service({"DATABASE_URL": database_url, "WORKERS": "2"}) as service, service.wait_until_ready() as client:
+        service.wait_for('"ready"')
+        assert client.get("/health/ready").status_code == 200
+        assert service.end() == 0
+    assert len(service.events("stopped")) == 2
+
+
+def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str) -> None:
+    environment = clean_environment() | {"PORT": "0", "DATABASE_URL": database_url}
+    with subprocess.Popen([TASKWARD, "serve"], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout
+        address = json.loads(process.stdout.readline())["address"]
+        while "ready" not in process.stdout.readline():
+            pass
+        process.stdout.close()
+        with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
+            answer = client.post("/v1/tasks", json={"title": "x"})
+            assert answer.status_code == 201
+            assert client.get(answer.headers["location"]).status_code == 200
+        process.kill()
+
+
+def _toggle_that_waits(
+    pool: ThreadPoolExecutor, client: httpx2.Client, task_id: str, holder: psycopg.Connection
+) -> Future[httpx2.Response]:
+    """A request that the server has begun and that waits for the holder's transaction."""
+    holder.execute("select 1 from tasks where id = %s for update", [task_id])
+    waiting = pool.submit(client.post, f"/v1/tasks/{task_id}/toggle")
+    while holder.execute("select 1 from pg_locks where not granted").fetchone() is None:
+        assert not waiting.done()
+    return waiting
+
+
+def test_a_request_in_flight_is_finished_before_the_end(database_url: str, out_of_band: psycopg.Connection) -> None:
+    with serving(database_url) as (service, client), ThreadPoolExecutor() as pool:
+        task = client.post("/v1/tasks", json={"title": "x"}).json()
+        with out_of_band.transaction():
+            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            service.process.send_signal(signal.SIGTERM)
+            service.wait_for("Waiting for connections to close")
+        assert waiting.result().status_code == 200
+        assert service.process.wait() == 0
+
+
+def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
+    database_url: str, out_of_band: psycopg.Connection
+) -> None:
+    with serving(database_url, SHUTDOWN_GRACE_SECONDS="1") as (service, client), ThreadPoolExecutor() as pool:
+        task = client.post("/v1/tasks", json={"title": "x"}).json()
+        with out_of_band.transaction():
+            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            assert service.end() == 0
+            answer = waiting.result()
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
+    row = out_of_band.execute("select completed from tasks where id = %s", [task["id"]]).fetchone()
+    assert row == (False,)
