@@ -1,16 +1,16 @@
 """The database executor: a crew of workers behind one bounded queue. It knows nothing of tasks."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from adapters.postgres.job import Job
 from adapters.postgres.worker import Worker
-from domain.errors import StorageOverloaded, StorageUnavailable
+from domain.errors import StorageOverloaded
 
 T = TypeVar("T")
 
@@ -60,40 +60,3 @@ class DatabaseExecutor:
     def _join(self, until: float) -> None:
         for worker in self._workers:
             worker.join(max(0, until - monotonic()))
-
-
-class Job(Generic[T]):
-    """An operation and the future that answers it. Once the future is done, nobody waits for the outcome any more."""
-
-    __slots__ = ("_finished", "_loop", "future", "operation", "timer", "worker")
-
-    def __init__(
-        self,
-        operation: Callable[[Connection], T],
-        loop: asyncio.AbstractEventLoop,
-        finished: "Callable[[Job[T]], None]",
-    ) -> None:
-        self.operation = operation
-        self.future: asyncio.Future[T] = loop.create_future()
-        self.timer: asyncio.TimerHandle | None = None
-        self.worker: Worker | None = None
-        self._loop = loop
-        self._finished = finished
-
-    def expire(self) -> None:
-        if not self.future.done():
-            self.future.set_exception(StorageUnavailable("the deadline passed"))
-        if self.worker:
-            self.worker.interrupt(self)
-
-    def settle(self, answer: Callable[[], None]) -> None:
-        """Has the event loop give the answer; called on a worker's thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            self._loop.call_soon_threadsafe(self._settled, answer)
-
-    def _settled(self, answer: Callable[[], None]) -> None:
-        self._finished(self)
-        if self.timer:
-            self.timer.cancel()
-        if not self.future.done():
-            answer()

@@ -42,11 +42,13 @@ class OwnedStatements:
             return connection.execute(statement, parameters).all()
 
         started = perf_counter()
+        tell = log.warning  # until it has succeeded
         facts: dict[str, object] = {"outcome": "failed", "rows": 0}
         try:
             rows = await self._database.run(execute)
             tasks = [_task_of(owner, row) for row in rows]
             facts = {"outcome": "ok" if rows or task_id is None else missing, "rows": len(rows)}
+            tell = log.info
         except SQLAlchemyError as error:
             failure = failures.meaning(error)
             facts = {"outcome": type(failure).__name__, "rows": 0, **failures.describe(error)}
@@ -55,7 +57,7 @@ class OwnedStatements:
             facts = {"outcome": type(error).__name__, "rows": 0}
             raise
         finally:
-            log.info(
+            tell(
                 "database",
                 operation=operation,
                 user_id=owner.value,

@@ -6,16 +6,14 @@ import threading
 import time
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres.engine import cut, driver_connection, duplicate_socket, is_usable
-
-if TYPE_CHECKING:
-    from adapters.postgres.executor import Job
+from adapters.postgres.job import Job
 
 CANCEL_ATTEMPTS: Final = 2
 CANCEL_SECONDS: Final = 1.0
@@ -27,7 +25,7 @@ T = TypeVar("T")
 
 
 class Worker(threading.Thread):
-    def __init__(self, engine: Engine, jobs: "SimpleQueue[Job[Any] | None]", crew: "list[Worker]", number: int) -> None:
+    def __init__(self, engine: Engine, jobs: SimpleQueue[Job[Any] | None], crew: "list[Worker]", number: int) -> None:
         super().__init__(name=f"database-{number}", daemon=True)
         self._engine = engine
         self._jobs = jobs
@@ -78,10 +76,10 @@ class Worker(threading.Thread):
         if self._socket:
             self._socket.close()
 
-    def _perform(self, job: "Job[T]") -> T | None:
+    def _perform(self, job: Job[T]) -> T | None:
         """What the operation returns; `None` where nobody waits any more, and then the operation is not begun."""
         with self._state:
-            job.worker = self
+            job.interrupt = self.interrupt
             if job.future.done() or not self._connection:
                 return None
             self._running = job
@@ -96,7 +94,7 @@ class Worker(threading.Thread):
                 interrupter.join()
                 self._disconnect()
 
-    def interrupt(self, job: "Job[Any]") -> None:
+    def interrupt(self, job: Job[Any]) -> None:
         """Stops the job if it is still running; called on the event loop's thread, which it does not hold up."""
         with self._state:
             if self._running is job and self._connection and self._socket and not self._interrupter:
@@ -104,7 +102,7 @@ class Worker(threading.Thread):
                 self._interrupter = threading.Thread(target=self._cancel_then_cut, args=what, daemon=True)
                 self._interrupter.start()
 
-    def _cancel_then_cut(self, job: "Job[Any]", driver: "psycopg.Connection[Any]", duplicate: socket.socket) -> None:
+    def _cancel_then_cut(self, job: Job[Any], driver: "psycopg.Connection[Any]", duplicate: socket.socket) -> None:
         for _ in range(CANCEL_ATTEMPTS):  # a cancel can overtake its statement, and is then lost
             with contextlib.suppress(psycopg.Error):
                 driver.cancel_safe(timeout=CANCEL_SECONDS)
