@@ -17,6 +17,7 @@ from entrypoints.http.app import create_http_app
 from entrypoints.http.dependencies import Readiness
 from entrypoints.http.identity import HeaderIdentity, Identity
 from entrypoints.logs import configure_logging
+from entrypoints.server import end_with_parent
 from entrypoints.settings import Settings
 
 START_PATIENCE_SECONDS = 7.0
@@ -76,6 +77,7 @@ class Container(containers.DeclarativeContainer):
 
 def create_app() -> FastAPI:
     """The application as the server loads it, in each worker's own process."""
+    end_with_parent()
     container = Container()
     container.logging()
     return container.app()

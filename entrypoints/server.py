@@ -1,8 +1,11 @@
 """The server: its listening socket, its processes, and its end."""
 
+import multiprocessing.connection
+import os
 import signal
 import socket
 import sys
+import threading
 from types import FrameType
 
 import structlog
@@ -64,6 +67,18 @@ def end_in_order() -> None:
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def end_with_parent() -> None:
+    """In a worker's process: ends it in order should the process that has started it be killed."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        threading.Thread(target=_follow, args=[parent.sentinel], daemon=True).start()
+
+
+def _follow(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:

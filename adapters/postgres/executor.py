@@ -1,16 +1,19 @@
 """The database executor: a crew of workers behind one bounded queue. It knows nothing of tasks."""
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Hashable
+from math import inf
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres.job import Job
 from adapters.postgres.worker import Worker
-from domain.errors import StorageOverloaded
+from domain.errors import StorageOverloaded, StorageUnavailable
 
 T = TypeVar("T")
 
@@ -20,8 +23,13 @@ class DatabaseExecutor:
 
     def __init__(self, engine: Engine, *, connections: int, queue: int, deadline: float) -> None:
         self._capacity = connections + queue
+        self._share = max(1, connections // 2)
         self._deadline = deadline
-        self._unfinished: set[Job[Any]] = set()  # touched by the event loop's thread alone, so it needs no lock
+        # The event loop's thread alone touches the next four, so they need no lock.
+        self._unfinished: set[Job[Any]] = set()
+        self._alike: dict[Hashable, int] = {}
+        self._behind: dict[Hashable, deque[Job[Any]]] = {}
+        self._last_success = -inf
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._workers: list[Worker] = []
         self._workers += [Worker(engine, self._jobs, self._workers, number) for number in range(connections)]
@@ -30,8 +38,17 @@ class DatabaseExecutor:
         for worker in self._workers:
             worker.start()
 
-    async def run(self, operation: Callable[[Connection], T]) -> T:
+    async def run(
+        self,
+        operation: Callable[[Connection], T],
+        *,
+        about: Hashable = None,
+        may_repeat: Callable[[Exception], bool] = lambda _: False,
+    ) -> T:
         """What `operation` returns or raises, called with an AUTOCOMMIT connection on one of the threads.
+
+        Of the operations `about` one thing only so many run at once that those about others are served. One that has
+        failed is called once more if `may_repeat` says so of what it raised.
 
         Raises `StorageOverloaded` at once when the queue is full, `StorageUnavailable` when the deadline passes. An
         operation that has not begun by then never begins; one that has is cancelled on the server, then cut off.
@@ -39,11 +56,46 @@ class DatabaseExecutor:
         if len(self._unfinished) >= self._capacity:
             raise StorageOverloaded("the queue for the database is full")
         loop = asyncio.get_running_loop()
-        job = Job(operation, loop, self._unfinished.discard)
+        job: Job[T] = Job(operation, about, may_repeat, loop, self._finished)
         self._unfinished.add(job)
         job.timer = loop.call_later(self._deadline, job.expire)
+        self._admit(job)
+        try:
+            outcome = await job.future
+        except (StorageUnavailable, SQLAlchemyError):
+            self._last_success = -inf
+            raise
+        self._last_success = monotonic()
+        return outcome
+
+    def has_succeeded_within(self, seconds: float) -> bool:
+        """Whether an operation has, and none has failed since."""
+        return monotonic() - self._last_success < seconds
+
+    def _admit(self, job: Job[Any]) -> None:
+        if job.about is not None:
+            running = self._alike.get(job.about, 0)
+            if running >= self._share:
+                self._behind.setdefault(job.about, deque()).append(job)
+                return
+            self._alike[job.about] = running + 1
         self._jobs.put(job)
-        return await job.future
+
+    def _finished(self, job: Job[Any]) -> None:
+        self._unfinished.discard(job)
+        if job.about is None:
+            return
+        behind = self._behind.get(job.about, ())
+        while behind:
+            following = behind.popleft()
+            if not following.future.done():
+                self._jobs.put(following)  # it takes over the place
+                return
+            self._unfinished.discard(following)
+        self._behind.pop(job.about, None)
+        self._alike[job.about] -= 1
+        if not self._alike[job.about]:
+            del self._alike[job.about]
 
     async def close(self) -> None:
         """Closes the connections. What nobody waits for any more is cancelled, the rest may finish first.

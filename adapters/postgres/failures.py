@@ -23,7 +23,7 @@ _UNAVAILABLE: Final = (
     "57",  # cancelled, shut down, starting up
     "58",  # the server's system fails
 )
-
+_UNDONE: Final = ("40001", "40P01")  # serialization failure, deadlock
 _ABOUT_THE_SCHEMA: Final = (
     "42",  # syntax error or access rule violation
     "53",  # insufficient resources
@@ -69,5 +69,19 @@ def _joined(facts: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
-def _is_connection_loss(error: SQLAlchemyError) -> bool:
-    return isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError)
+def is_undone(error: Exception) -> bool:
+    """Whether the statement was rolled back for certain, so that even a write may be sent again."""
+    return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "").startswith(_UNDONE)
+
+
+def is_undone_or_lost(error: Exception) -> bool:
+    """Whether a statement that changes nothing may be sent again."""
+    return is_undone(error) or _is_connection_loss(error)
+
+
+def _is_connection_loss(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or _has_no_answer(error))
+
+
+def _has_no_answer(error: DBAPIError) -> bool:
+    return isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError) and not error.orig.sqlstate

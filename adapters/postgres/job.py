@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -15,18 +15,22 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """An operation and the future that answers it. Once the future is done, nobody waits for the outcome any more."""
 
-    __slots__ = ("_finished", "_loop", "future", "interrupt", "operation", "timer")
+    __slots__ = ("_finished", "_loop", "_may_repeat", "about", "future", "interrupt", "operation", "timer")
 
     def __init__(
         self,
         operation: Callable[[Connection], T],
+        about: Hashable,
+        may_repeat: Callable[[Exception], bool],
         loop: asyncio.AbstractEventLoop,
         finished: "Callable[[Job[T]], None]",
     ) -> None:
         self.operation = operation
+        self.about = about
         self.future: asyncio.Future[T] = loop.create_future()
         self.timer: asyncio.TimerHandle | None = None
         self.interrupt: Callable[[Job[T]], None] | None = None
+        self._may_repeat: Callable[[Exception], bool] | None = may_repeat
         self._loop = loop
         self._finished = finished
 
@@ -35,6 +39,11 @@ class Job(Generic[T]):
             self.future.set_exception(StorageUnavailable("the deadline passed"))
         if self.interrupt:
             self.interrupt(self)
+
+    def is_repeated_after(self, error: Exception) -> bool:
+        """Whether it is to be performed again: once at most."""
+        may_repeat, self._may_repeat = self._may_repeat, None
+        return may_repeat is not None and may_repeat(error)
 
     def settle(self, answer: Callable[[], None]) -> None:
         """Has the event loop give the answer; called on a worker's thread."""

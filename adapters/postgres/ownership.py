@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import Executable
 
@@ -41,11 +41,12 @@ class OwnedStatements:
         def execute(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
             return connection.execute(statement, parameters).all()
 
+        may_repeat = failures.is_undone_or_lost if isinstance(statement, Select) else failures.is_undone
         started = perf_counter()
         tell = log.warning  # until it has succeeded
         facts: dict[str, object] = {"outcome": "failed", "rows": 0}
         try:
-            rows = await self._database.run(execute)
+            rows = await self._database.run(execute, about=task_id, may_repeat=may_repeat)
             tasks = [_task_of(owner, row) for row in rows]
             facts = {"outcome": "ok" if rows or task_id is None else missing, "rows": len(rows)}
             tell = log.info

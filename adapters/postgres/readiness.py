@@ -19,6 +19,8 @@ from domain.errors import StorageError, StorageUnavailable
 log = structlog.get_logger()
 
 RETRY_SECONDS: Final = 0.2
+FRESH_SECONDS: Final = 30.0
+"""How long a success stands for the next."""
 
 # libpq hands over no SQLSTATE of a refused connection, only text. What is not recognised here is merely waited for.
 _HOPELESS: Final = re.compile(
@@ -34,7 +36,12 @@ class PostgresReadiness:
         self._database = database
 
     async def check(self) -> None:
-        """Raises `StorageUnavailable`, `StorageOverloaded` or `StorageOutdated` where tasks cannot be served."""
+        """Raises `StorageUnavailable`, `StorageOverloaded` or `StorageOutdated` where tasks cannot be served.
+
+        Does not ask where it was answered lately, so that probes do not keep a serverless database awake.
+        """
+        if self._database.has_succeeded_within(FRESH_SECONDS):
+            return
         try:
             await self._database.run(require_current)
         except SQLAlchemyError as error:

@@ -52,6 +52,9 @@ class Worker(threading.Thread):
                 answer = partial(job.future.set_result, self._perform(job))
             except Exception as error:  # noqa: BLE001 - the same
                 self._disconnect()
+                if job.is_repeated_after(error):
+                    self._jobs.put(job)
+                    continue
                 answer = partial(job.future.set_exception, error)
             job.settle(answer)
         self._disconnect()

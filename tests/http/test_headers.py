@@ -2,7 +2,9 @@
 
 import httpx2
 import pytest
+from starlette.types import Message
 
+from entrypoints.container import Container
 from tests.conftest import LoggedLines
 
 
@@ -31,6 +33,21 @@ async def test_every_get_answers_head(
     ]
     routes = [line["route"] for line in logged() if line["event"] == "request"][-2:]
     assert routes[0] == routes[1]
+
+
+async def test_the_application_sends_no_body_to_head_whatever_the_server_does(container: Container) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "HEAD", "path": "/health/live", "query_string": b"", "headers": []}
+    await container.app()(scope, receive, send)
+    assert sent[0]["status"] == 200
+    assert b"".join(message.get("body", b"") for message in sent) == b""
 
 
 async def test_where_get_is_unknown_head_is_too(client: httpx2.AsyncClient, as_alice: dict[str, str], url: str) -> None:

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
+from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageOverloaded, StorageUnavailable
@@ -99,6 +100,41 @@ async def test_a_cancelled_statement_costs_its_connection_so_that_the_cancel_hit
         await database.run(lambda connection: connection.execute(text("select pg_sleep(60)")))
     await _until_served(database)
     assert await database.run(backend) != first
+
+
+async def test_one_locked_row_does_not_hold_up_the_others(
+    database_url: str, out_of_band: psycopg.Connection, alice: UserId
+) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=5)
+    database.start()
+    tasks = PostgresTaskRepository(database)
+    locked, free = [await tasks.add(alice, TaskDraft(title)) for title in ("locked", "free")]
+    with out_of_band.transaction():
+        out_of_band.execute("select 1 from tasks where id = %s for update", [locked.id])
+        waiting = [asyncio.ensure_future(tasks.toggle(alice, locked.id)) for _ in range(6)]
+        while out_of_band.execute("select 1 from pg_locks where not granted").fetchone() is None:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(0)
+        for _ in range(10):
+            assert await tasks.get(alice, free.id) == free
+        assert not any(toggle.done() for toggle in waiting)
+    await asyncio.gather(*waiting)
+    assert (await tasks.get(alice, locked.id)).completed is False
+    await database.close()
+
+
+async def test_what_waits_behind_a_locked_row_and_is_given_up_never_begins(
+    database: DatabaseExecutor, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
+) -> None:
+    task = await tasks.add(alice, TaskDraft("Old"))
+    with out_of_band.transaction():
+        out_of_band.execute("select 1 from tasks where id = %s for update", [task.id])
+        outcomes = await asyncio.gather(
+            *(tasks.update(alice, task.id, TaskChanges(title="New")) for _ in range(2)), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 2
+        await _until_served(database)
+    assert await tasks.get(alice, task.id) == task
+    assert await asyncio.gather(*(database.run(backend) for _ in range(2)))  # no place in the queue is lost
 
 
 async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, out_of_band: psycopg.Connection) -> None:

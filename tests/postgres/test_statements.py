@@ -115,7 +115,7 @@ class CrossedExecutor(DatabaseExecutor):
     def __init__(self, row: tuple[object, ...]) -> None:
         self.row = row
 
-    async def run(self, operation: Callable[..., Any]) -> Any:
+    async def run(self, operation: Callable[..., Any], **_: Any) -> Any:
         return [self.row]
 
 

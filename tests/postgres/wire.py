@@ -26,6 +26,8 @@ class Wire:
     round_trips: int = 0
     is_mute: bool = False
     """Whether the server seems to be there, takes logins, and answers no query."""
+    drops_next: bool = False
+    """Whether the connection is lost as soon as the next statement has been sent."""
 
     def clear(self) -> None:
         self.statements.clear()
@@ -85,8 +87,13 @@ def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire
                     break
                 wire.read(pending[:1], pending[_HEADER_LENGTH:length])
                 pending = pending[length:]
-            if not (wire.is_mute and data[:1] in _QUERIES):
-                upstream.sendall(data)
+            if wire.is_mute and data[:1] in _QUERIES:
+                continue
+            upstream.sendall(data)
+            if wire.drops_next and data[:1] in _QUERIES:
+                wire.drops_next = False
+                client.shutdown(socket.SHUT_RDWR)
+                return
 
 
 def _forward_answers(upstream: socket.socket, client: socket.socket) -> None:

@@ -93,6 +93,14 @@ def test_each_of_two_workers_serves(database_url: str) -> None:
     assert len(service.events("stopped")) == 2
 
 
+def test_workers_do_not_outlive_the_process_that_has_started_them(database_url: str) -> None:
+    with Service({"DATABASE_URL": database_url, "WORKERS": "2"}) as service, service.wait_until_ready():
+        service.wait_for('"ready"')
+        service.process.kill()
+        for _ in range(2):
+            service.wait_for('"stopped"')
+
+
 def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str) -> None:
     environment = clean_environment() | {"PORT": "0", "DATABASE_URL": database_url}
     with subprocess.Popen([TASKWARD, "serve"], stdout=subprocess.PIPE, text=True, env=environment) as process:

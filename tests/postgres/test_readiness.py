@@ -1,0 +1,63 @@
+"""Readiness: asked for where it is not known, and not where it is."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from adapters.postgres import readiness
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.readiness import PostgresReadiness
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import StorageUnavailable
+from domain.task import TaskDraft, UserId
+from tests.postgres.wire import Wire, tapped
+
+
+@pytest.fixture
+def wire(database_url: str) -> Iterator[Wire]:
+    with tapped(database_url) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def database(wire: Wire) -> AsyncIterator[DatabaseExecutor]:
+    engine = create_postgres_engine(wire.url, connect_timeout=2, prepared_statements="off", initialize=False)
+    database = DatabaseExecutor(engine, connections=1, queue=10, deadline=0.5)
+    database.start()
+    yield database
+    await database.close()
+
+
+async def test_the_first_check_asks_and_the_next_need_not(database: DatabaseExecutor, wire: Wire) -> None:
+    for _ in range(3):
+        await PostgresReadiness(database).check()
+    assert len(wire.statements) == 1
+
+
+async def test_an_operation_that_succeeded_is_as_good_as_a_check(
+    database: DatabaseExecutor, wire: Wire, alice: UserId
+) -> None:
+    await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+    wire.clear()
+    await PostgresReadiness(database).check()
+    assert wire.statements == []
+
+
+async def test_after_a_failure_the_server_is_asked_again(database: DatabaseExecutor, wire: Wire, alice: UserId) -> None:
+    tasks = PostgresTaskRepository(database)
+    await PostgresReadiness(database).check()
+    wire.is_mute = True
+    with pytest.raises(StorageUnavailable):
+        await tasks.add(alice, TaskDraft("x"))
+    with pytest.raises(StorageUnavailable):
+        await PostgresReadiness(database).check()
+
+
+async def test_a_success_of_long_ago_is_no_answer(
+    database: DatabaseExecutor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    for _ in range(2):
+        await PostgresReadiness(database).check()
+    assert len(wire.statements) == 2

@@ -1,0 +1,72 @@
+"""What is tried again, and what is not: a write whose outcome nobody knows is never sent twice."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from adapters.postgres import failures
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import StorageUnavailable
+from domain.repository import TaskRepository
+from domain.task import TaskChanges, TaskDraft, UserId
+from tests.postgres.wire import Wire, tapped
+
+
+@pytest.fixture
+def wire(database_url: str) -> Iterator[Wire]:
+    with tapped(database_url) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def tasks(wire: Wire) -> AsyncIterator[TaskRepository]:
+    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
+    database = DatabaseExecutor(engine, connections=1, queue=10, deadline=5)
+    database.start()
+    yield PostgresTaskRepository(database)
+    await database.close()
+
+
+async def test_a_read_whose_connection_is_lost_is_sent_again(tasks: TaskRepository, wire: Wire, alice: UserId) -> None:
+    task = await tasks.add(alice, TaskDraft("x"))
+    for read in (tasks.get(alice, task.id), tasks.update(alice, task.id, TaskChanges()), tasks.list(alice)):
+        wire.clear()
+        wire.drops_next = True
+        await read
+        assert len(wire.statements) == 2
+
+
+async def test_a_write_whose_connection_is_lost_is_not(tasks: TaskRepository, wire: Wire, alice: UserId) -> None:
+    task = await tasks.add(alice, TaskDraft("x"))
+    writes = (
+        tasks.add(alice, TaskDraft("y")),
+        tasks.update(alice, task.id, TaskChanges(title="y")),
+        tasks.toggle(alice, task.id),
+        tasks.delete(alice, task.id),
+    )
+    for write in writes:
+        wire.clear()
+        wire.drops_next = True
+        with pytest.raises(StorageUnavailable):
+            await write
+        assert len(wire.statements) == 1
+
+
+@pytest.mark.parametrize(("sqlstate", "calls"), [("40P01", 2), ("40001", 2), ("57014", 1), ("23514", 1)])
+async def test_what_was_rolled_back_for_certain_is_tried_once_more(
+    database: DatabaseExecutor, sqlstate: str, calls: int
+) -> None:
+    made = 0
+
+    def fail(connection: Connection) -> None:
+        nonlocal made
+        made += 1
+        connection.execute(text(f"do $$ begin raise exception using errcode = '{sqlstate}'; end $$"))
+
+    with pytest.raises(DBAPIError):
+        await database.run(fail, may_repeat=failures.is_undone)
+    assert made == calls
