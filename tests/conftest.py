@@ -22,6 +22,7 @@ from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
 from tests.databases import own_database
+from tests.pgbouncer import pgbouncer, pooled
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
 
@@ -60,6 +61,16 @@ def database_url(server_url: str) -> Iterator[str]:
     """A migrated database, shared by all tests: each works with users of its own."""
     with own_database(server_url) as url:
         upgrade(create_postgres_engine(url))
+        yield url
+
+
+@pytest.fixture(scope="session")
+def pooled_url(database_url: str) -> Iterator[str]:
+    """The same database through PgBouncer in transaction mode."""
+    program = pgbouncer()
+    if program is None:
+        pytest.skip("there is no PgBouncer here: apt-get install pgbouncer")
+    with pooled(database_url, program) as url:
         yield url
 
 

@@ -1,17 +1,12 @@
-"""How connections to PostgreSQL are made, and whether one still stands."""
+"""How connections to PostgreSQL are made."""
 
-import contextlib
-import os
-import select
-import socket
-import threading
-from collections.abc import Iterator
 from typing import Any, Final, Literal, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import ConnStatus
 from sqlalchemy import Connection, Engine, NullPool, create_engine
+
+from adapters.postgres.prepared import is_safe_to_prepare, may_prepare
 
 PreparedStatements = Literal["auto", "on", "off"]
 
@@ -46,7 +41,9 @@ def create_postgres_engine(
 
     def open_connection() -> "psycopg.Connection[Any]":
         connection = connect(parameters)
-        if prepared_statements == "on" or (prepared_statements == "auto" and _is_direct(connection, connect_timeout)):
+        if prepared_statements == "on" or (
+            prepared_statements == "auto" and may_prepare(engine) and is_safe_to_prepare(connection, connect_timeout)
+        ):
             connection.prepare_threshold = _PREPARE_THRESHOLD
         return connection
 
@@ -84,52 +81,5 @@ def connect(parameters: dict[str, Any]) -> "psycopg.Connection[Any]":
     return connection
 
 
-def _is_direct(connection: "psycopg.Connection[Any]", timeout: float) -> bool:
-    """Whether no pooler stands between: one that hands a server connection on can cross prepared statements."""
-    try:
-        with _cut_after(timeout, connection):
-            row = connection.execute("select pg_backend_pid()").fetchone()
-    except psycopg.Error:
-        connection.close()
-        raise
-    return row is not None and row[0] == connection.info.backend_pid
-
-
-@contextlib.contextmanager
-def _cut_after(seconds: float, connection: "psycopg.Connection[Any]") -> Iterator[None]:
-    with duplicate_socket(connection) as duplicate:
-        timer = threading.Timer(seconds, cut, [duplicate])
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-
-
-def duplicate_socket(connection: "psycopg.Connection[Any]") -> socket.socket:
-    """The connection's socket under a descriptor of its own, which stays ours when the driver closes its."""
-    return socket.socket(fileno=os.dup(connection.fileno()))
-
-
-def cut(duplicate: socket.socket) -> None:
-    """Ends the connection from outside: a thread that is blocked on it comes free."""
-    with contextlib.suppress(OSError):  # it has ended by itself
-        duplicate.shutdown(socket.SHUT_RDWR)
-
-
 def driver_connection(connection: Connection) -> "psycopg.Connection[Any]":
     return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-
-
-def is_usable(connection: Connection) -> bool:
-    """Whether the server has not hung up, found out from the socket alone, without a round trip."""
-    pgconn = driver_connection(connection).pgconn
-    try:
-        poll = select.poll()
-        poll.register(pgconn.socket, select.POLLIN)
-        while poll.poll(0):
-            pgconn.consume_input()
-    except psycopg.Error:
-        return False
-    return pgconn.status == ConnStatus.OK

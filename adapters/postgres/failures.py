@@ -23,6 +23,7 @@ _UNAVAILABLE: Final = (
     "57",  # cancelled, shut down, starting up
     "58",  # the server's system fails
 )
+_CROSSED: Final = ("26000", "42P05")  # no such prepared statement, one of that name exists
 _UNDONE: Final = ("40001", "40P01")  # serialization failure, deadlock
 _ABOUT_THE_SCHEMA: Final = (
     "42",  # syntax error or access rule violation
@@ -67,6 +68,11 @@ def words(error: SQLAlchemyError) -> str:
 
 def _joined(facts: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
+def is_crossed(error: Exception) -> bool:
+    """Whether a pooler has given us a server connection on which other statements are prepared than ours."""
+    return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "") in _CROSSED
 
 
 def is_undone(error: Exception) -> bool:

@@ -12,8 +12,11 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.postgres.engine import cut, driver_connection, duplicate_socket, is_usable
+from adapters.postgres import failures
+from adapters.postgres.engine import driver_connection
 from adapters.postgres.job import Job
+from adapters.postgres.prepared import forbid_prepared_statements, may_prepare
+from adapters.postgres.sockets import cut, duplicate_socket, is_usable
 
 CANCEL_ATTEMPTS: Final = 2
 CANCEL_SECONDS: Final = 1.0
@@ -52,6 +55,8 @@ class Worker(threading.Thread):
                 answer = partial(job.future.set_result, self._perform(job))
             except Exception as error:  # noqa: BLE001 - the same
                 self._disconnect()
+                if failures.is_crossed(error):
+                    forbid_prepared_statements(self._engine)
                 if job.is_repeated_after(error):
                     self._jobs.put(job)
                     continue
@@ -64,11 +69,13 @@ class Worker(threading.Thread):
         return self._connection is not None
 
     def _connect(self) -> None:
-        if self._connection and not is_usable(self._connection):
+        if self._connection and not is_usable(driver_connection(self._connection)):
             self._disconnect()
         if not self._connection:
             self._connection = self._engine.connect()
             self._socket = duplicate_socket(driver_connection(self._connection))
+        if not may_prepare(self._engine):
+            driver_connection(self._connection).prepare_threshold = None
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -49,6 +49,18 @@ class OnPostgres:
         return PostgresStorage(out_of_band)
 
 
+class OnPgBouncer(OnPostgres):
+    """The same through a pooler that knows no prepared statements, with more clients than server connections."""
+
+    @pytest.fixture
+    async def tasks(self, pooled_url: str) -> AsyncIterator[TaskRepository]:
+        engine = create_postgres_engine(pooled_url, initialize=False)
+        database = DatabaseExecutor(engine, connections=8, queue=100, deadline=5)
+        database.start()
+        yield PostgresTaskRepository(database)
+        await database.close()
+
+
 class FakeStorage:
     def __init__(self, fake: InMemoryTaskRepository) -> None:
         self._stored = fake.stored

@@ -10,7 +10,7 @@ import pytest
 from domain.errors import TaskChanged, TaskNotFound
 from domain.repository import TaskRepository, Versions
 from domain.task import TaskChanges, TaskDraft, UserId
-from tests.contract.subjects import OnFake, OnPostgres, Storage
+from tests.contract.subjects import OnFake, OnPgBouncer, OnPostgres, Storage
 
 Change = Callable[[TaskRepository, UserId, UUID, Versions], Coroutine[Any, Any, Any]]
 
@@ -82,4 +82,8 @@ class TestFake(OnFake, ConditionContract):
 
 
 class TestPostgres(OnPostgres, ConditionContract):
+    pass
+
+
+class TestPgBouncer(OnPgBouncer, ConditionContract):
     pass

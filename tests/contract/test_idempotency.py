@@ -9,7 +9,7 @@ from domain.errors import IdempotencyKeyReused
 from domain.idempotency import IdempotencyKey
 from domain.repository import TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
-from tests.contract.subjects import OnFake, OnPostgres, Storage
+from tests.contract.subjects import OnFake, OnPgBouncer, OnPostgres, Storage
 
 KEY = IdempotencyKey("first try")
 DRAFT = TaskDraft("Buy milk", "Oat", completed=True)
@@ -87,4 +87,8 @@ class TestFake(OnFake, IdempotencyContract):
 
 
 class TestPostgres(OnPostgres, IdempotencyContract):
+    pass
+
+
+class TestPgBouncer(OnPgBouncer, IdempotencyContract):
     pass

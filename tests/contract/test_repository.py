@@ -11,7 +11,7 @@ import pytest
 from domain.errors import TaskNotFound
 from domain.repository import Position, TaskRepository
 from domain.task import Task, TaskChanges, TaskDraft, UserId
-from tests.contract.subjects import OnFake, OnPostgres, Storage
+from tests.contract.subjects import OnFake, OnPgBouncer, OnPostgres, Storage
 
 IDENTIFIERS_ALIKE = (
     "alice",
@@ -273,4 +273,8 @@ class TestFake(OnFake, RepositoryContract):
 
 
 class TestPostgres(OnPostgres, RepositoryContract):
+    pass
+
+
+class TestPgBouncer(OnPgBouncer, RepositoryContract):
     pass

@@ -1,5 +1,6 @@
 """One user's whole journey, on the fake and on PostgreSQL: the same answers."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,6 +9,9 @@ import httpx2
 import pytest
 
 from domain.task import UserId
+from entrypoints.container import Container
+from entrypoints.settings import Settings
+from tests.http.conftest import client_of
 
 
 class Journey:
@@ -168,3 +172,12 @@ class TestOnPostgres(Journey):
     @pytest.fixture
     def client(self, postgres_client: httpx2.AsyncClient) -> httpx2.AsyncClient:
         return postgres_client
+
+
+class TestOnPgBouncer(Journey):
+    @pytest.fixture
+    async def client(self, pooled_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+        container = Container()
+        container.settings.override(Settings.load(database_url=pooled_url))
+        async with client_of(container) as client:
+            yield client

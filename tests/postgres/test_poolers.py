@@ -1,0 +1,76 @@
+"""Prepared statements: used where a probe has shown that they are safe, and given up where they are seen to cross."""
+
+import asyncio
+
+import psycopg
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from adapters.postgres.engine import create_postgres_engine, driver_connection
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.prepared import may_prepare
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import StorageUnavailable
+from domain.task import TaskDraft, UserId
+from tests.pgbouncer import SERVER_CONNECTIONS
+
+
+def threshold(url: str) -> int | None:
+    with create_postgres_engine(url, initialize=False).connect() as connection:
+        return driver_connection(connection).prepare_threshold
+
+
+def test_a_direct_connection_prepares_what_it_runs_often(database_url: str) -> None:
+    assert threshold(database_url) == 5
+
+
+def test_behind_a_pooler_that_does_not_keep_track_nothing_is_prepared(pooled_url: str) -> None:
+    assert threshold(pooled_url) is None
+
+
+def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
+    for _ in range(4):
+        threshold(pooled_url)
+    with psycopg.connect(pooled_url) as first, psycopg.connect(pooled_url) as second:
+        connections = (first, second)
+        pids = {connection.execute("select pg_backend_pid()").fetchone() for connection in connections}
+        assert len(pids) == SERVER_CONNECTIONS
+        for connection in connections:
+            assert connection.execute("select name from pg_prepared_statements").fetchall() == []
+
+
+async def test_statements_that_cross_are_answered_as_unavailable_and_given_up(pooled_url: str, alice: UserId) -> None:
+    engine = create_postgres_engine(pooled_url, prepared_statements="on", initialize=False)
+    database = DatabaseExecutor(engine, connections=4, queue=200, deadline=5)
+    database.start()
+    tasks = PostgresTaskRepository(database)
+    added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(4)]
+    outcomes = [
+        outcome
+        for _ in range(20)
+        for outcome in await asyncio.gather(*(tasks.get(alice, task.id) for task in added), return_exceptions=True)
+    ]
+    assert {type(outcome) for outcome in outcomes if isinstance(outcome, Exception)} == {StorageUnavailable}
+    assert not may_prepare(engine)
+    assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 10)) == added * 10
+    await database.close()
+
+
+async def test_one_crossing_makes_all_connections_give_up(database_url: str) -> None:
+    database = DatabaseExecutor(
+        create_postgres_engine(database_url, initialize=False), connections=1, queue=1, deadline=5
+    )
+    database.start()
+
+    def prepared(connection: Connection) -> int | None:
+        return driver_connection(connection).prepare_threshold
+
+    def cross(connection: Connection) -> None:
+        connection.execute(text("execute nothing_of_this_name"))
+
+    assert await database.run(prepared) == 5
+    try:
+        await database.run(cross)
+    except DBAPIError:
+        assert await database.run(prepared) is None
+    await database.close()
