@@ -1,0 +1,56 @@
+"""A database that freezes: answered within the deadline, nothing lost, service again by itself."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import psutil
+
+from adapters.embedded_postgres import embedded_postgres
+from tests.system.service import run, serving
+
+UNAVAILABLE = "urn:taskward:problem:database-unavailable"
+
+
+@contextmanager
+def frozen(server_folder: Path) -> Iterator[None]:
+    """The server and all its processes stand still: they take what comes, and answer nothing."""
+    postmaster = psutil.Process(int((server_folder / "postmaster.pid").read_text().split()[0]))
+    processes = [postmaster, *postmaster.children(recursive=True)]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def test_a_frozen_server_is_answered_for_in_time_and_costs_nothing(server_folder: Path) -> None:
+    with embedded_postgres(server_folder) as url:
+        run("migrate", DATABASE_URL=url)
+        settings = {"DATABASE_DEADLINE_SECONDS": "1", "DATABASE_CONNECTIONS": "2", "DATABASE_QUEUE": "2"}
+        with serving(url, **settings) as (service, client), ThreadPoolExecutor(12) as pool:
+
+            def create(number: int) -> httpx2.Response:
+                return client.post("/v1/tasks", json={"title": f"planted-title {number}"})
+
+            assert create(0).status_code == 201
+            with frozen(server_folder):
+                answers = list(pool.map(create, range(12)))
+                assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(503, "1")}
+                kinds = [answer.json()["type"] for answer in answers]
+                assert kinds.count(UNAVAILABLE) == 4  # as many as there are connections and places to wait
+                assert kinds.count("urn:taskward:problem:overloaded") == 8
+                ready = client.get("/health/ready")
+                assert (ready.status_code, client.get("/health/live").status_code) == (503, 200)
+            while client.get("/health/ready").status_code != 200:
+                pass
+            assert [answer.status_code for answer in pool.map(create, range(4))] == [201] * 4
+            assert service.end() == 0
+        assert "planted" not in "".join(service.lines)
+        outcomes = [line["outcome"] for line in service.events("database")]
+        assert {"ok", "StorageUnavailable", "StorageOverloaded"} == set(outcomes)
