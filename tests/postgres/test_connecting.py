@@ -17,6 +17,8 @@ from domain.errors import StorageUnavailable
 from tests.databases import with_parameters
 from tests.postgres.wire import tapped
 
+PATIENCE_SECONDS = 20
+
 
 def backend(connection: Connection) -> int:
     return int(connection.execute(text("select pg_backend_pid()")).scalar_one())
@@ -39,7 +41,18 @@ async def test_a_server_that_is_silent_after_the_login_costs_no_thread(database_
                 with pytest.raises(StorageUnavailable):
                     await database.run(backend)
             wire.is_mute = False
+            assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS)
+
+
+async def test_a_server_that_falls_silent_costs_no_thread(database_url: str) -> None:
+    with tapped(database_url) as wire:
+        async with crew(wire.url, connections=1, deadline=0.2) as database:
             assert await _answered(database, backend)
+            wire.is_mute = True
+            with pytest.raises(StorageUnavailable):
+                await database.run(backend)
+            wire.is_mute = False
+            assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS)
 
 
 @pytest.fixture
