@@ -16,9 +16,6 @@ class InvalidValue(ValueError):
 class TaskNotFound(Exception):
     """This user has no such task. Whether another user has one, nobody can tell from it."""
 
-    def __init__(self) -> None:
-        super().__init__("You have no task with this id.")
-
 
 class TaskChanged(Exception):
     """The task is there, but not as the caller last saw it. Nothing was changed."""

@@ -48,6 +48,10 @@ def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
         workers=settings.workers,
         reload=reload,
         reload_dirs=[str(HOME / package) for package in ("domain", "adapters", "entrypoints")] if reload else None,
+        # httptools drops the body of a request that offers to upgrade, and would read it as the next request; it also
+        # keeps white space around values and bounds no header.
+        http="h11",
+        ws="none",
         log_config=None,  # the factory configures logging in each process
         access_log=False,  # the application's own request log has more to say
         server_header=False,

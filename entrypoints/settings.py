@@ -48,6 +48,13 @@ def _origin(value: str) -> str:
     return value
 
 
+def _free_header(value: str) -> str:
+    taken = {"host", "origin", "connection", "content-type", "content-length", "transfer-encoding", "idempotency-key"}
+    if value.lower() in taken | {"if-match", "if-none-match", "x-request-id"}:
+        raise ValueError("must not be a header that has a meaning of its own")
+    return value
+
+
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
@@ -67,7 +74,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=1000)
     shutdown_grace_seconds: int = Field(default=10, ge=1, le=3600)
 
-    user_id_header: str = Field(default="X-User-Id", pattern=r"^[A-Za-z0-9-]+$")
+    user_id_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$"), AfterValidator(_free_header)] = "X-User-Id"
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)] = ()
     max_body_bytes: int = Field(default=256 * 1024, ge=1)
 

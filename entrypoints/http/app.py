@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from entrypoints.http import docs, handlers, health, openapi, tasks
 from entrypoints.http.cors import Cors
 from entrypoints.http.dependencies import Services
-from entrypoints.http.middleware import HeadAsGet, RequestLog
+from entrypoints.http.middleware import HeadAsGet, LastAnswer, RequestLog
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ A multi-user to-do task service. A task belongs to exactly one user; for anybody
 class TaskwardApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Wraps even the framework's own error handling: a 500 too has its request id, log line and CORS headers."""
-        app: ASGIApp = HeadAsGet(super().build_middleware_stack())
+        app: ASGIApp = LastAnswer(HeadAsGet(super().build_middleware_stack()))
         if self.state.cors_origins:
             app = Cors(app, self.state.cors_origins, self.state.services.identity().header)
         return RequestLog(app)

@@ -1,5 +1,6 @@
 """Request bodies, read strictly: by itself the parser takes the last of several equal fields, and NaN for a number."""
 
+import asyncio
 import json
 from collections import Counter
 from typing import Final
@@ -9,11 +10,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
 JSON: Final = "application/json"
+BODY_SECONDS: Final = 20.0
+"""Within which a body, all of it, has to come."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 class MalformedBody(Exception):
     """The body is empty, cut short, or not JSON (RFC 8259) in UTF-8."""
+
+
+class BodyTooSlow(MalformedBody):
+    """The rest of the body did not come in time."""
 
 
 class BodyTooLarge(Exception):
@@ -54,12 +61,15 @@ async def with_json(request: Request, media_types: set[str], max_bytes: int) -> 
         raise BodyTooLarge
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > max_bytes:
-                raise BodyTooLarge
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise BodyTooLarge
     except ClientDisconnect:
         raise MalformedBody from None
+    except TimeoutError:
+        raise BodyTooSlow from None
     return JsonRequest(request, bytes(body))
 
 

@@ -63,7 +63,7 @@ IfMatch = Annotated[
     WithJsonSchema(_SCHEMA),
     Header(
         alias="If-Match",
-        description="Change the task only if its `ETag` is among these; `*` stands for any.",
+        description="Go on only if the task's `ETag` is among these; `*` stands for any.",
     ),
 ]
 IfNoneMatch = Annotated[

@@ -10,7 +10,7 @@ from fastapi.security.base import SecurityBase
 
 from domain.repository import TaskRepository
 from domain.task import UserId
-from entrypoints.http.identity import Identity
+from entrypoints.http.identity import USER_ID_HEADER, Identity
 
 
 class Readiness(Protocol):
@@ -47,7 +47,7 @@ class IdentityScheme(SecurityBase):
         self.scheme_name = "UserId"
         self.model = APIKey(
             **{"in": APIKeyIn.header},
-            name="X-User-Id",
+            name=USER_ID_HEADER,
             description="The user on whose behalf the call is made: 1 to 255 printable ASCII characters, opaque and "
             "case-sensitive. The calling layer authenticates the user and sets it.",
         )

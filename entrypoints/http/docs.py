@@ -6,15 +6,25 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
-ASSETS: Final = StaticFiles(packages=[("fastapi_offline", "static")])
+
+class _Assets(StaticFiles):
+    """Whole files only: what is wrong with a range would not be answered as a problem."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+ASSETS: Final = _Assets(packages=[("fastapi_offline", "static")])
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    # Relative, so that it also works behind a path prefix.
+    # Relative, so that the page also loads behind a path prefix.
     return get_swagger_ui_html(
         title="Taskward API",
         openapi_url="openapi.json",

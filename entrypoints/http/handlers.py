@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from domain.errors import (
     IdempotencyKeyReused,
@@ -17,7 +18,7 @@ from domain.errors import (
     TaskChanged,
     TaskNotFound,
 )
-from entrypoints.http.bodies import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from entrypoints.http.bodies import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedMediaType
 from entrypoints.http.identity import IdentityRequired
 from entrypoints.http.problems import (
     BODY_TOO_LARGE,
@@ -36,8 +37,12 @@ from entrypoints.http.problems import (
     Problem,
 )
 
+ERRORS_MAX: Final = 100
+"""How many faults are named: an answer must not be many times its request."""
+
 _BY_ERROR: Final[dict[type[Exception], Problem]] = {
     MalformedBody: MALFORMED_BODY,
+    BodyTooSlow: replace(MALFORMED_BODY, headers={"Connection": "close"}),
     TaskNotFound: TASK_NOT_FOUND,
     TaskChanged: PRECONDITION_FAILED,
     BodyTooLarge: replace(BODY_TOO_LARGE, headers={"Connection": "close"}),  # what is left of it is not read
@@ -59,7 +64,7 @@ def install(app: FastAPI) -> None:
         app.exception_handler(error)(_always(problem))
     app.exception_handler(IdentityRequired)(_identity_required)
     app.exception_handler(RequestValidationError)(_invalid_request)
-    app.exception_handler(404)(_not_found)
+    app.exception_handler(HTTPException)(_not_found)
     app.exception_handler(405)(_method_not_allowed)
 
 
@@ -77,7 +82,8 @@ async def _identity_required(request: Request, error: IdentityRequired) -> JSONR
 
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
-    errors = [{"pointer": _pointer(fault["loc"]), "detail": _reason(fault)} for fault in error.errors()]
+    faults = error.errors()[:ERRORS_MAX]
+    errors = [{"pointer": _pointer(fault["loc"]), "detail": _reason(fault)} for fault in faults]
     return replace(INVALID_REQUEST, errors=errors).response(request)
 
 

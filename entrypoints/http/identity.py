@@ -1,12 +1,15 @@
 """Who calls: the user id that the calling layer puts into a header."""
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.requests import Request
 
 from domain.errors import InvalidValue
 from domain.task import UserId
+
+USER_ID_HEADER: Final = "X-User-Id"
+"""Unless the operator has given it another name."""
 
 
 class IdentityRequired(Exception):

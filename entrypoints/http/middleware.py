@@ -44,10 +44,6 @@ class RequestLog:
                 await self._app(scope, receive, send_with_id)
             except Exception:  # the answer is sent by now; what is left is to tell the operator
                 log.exception("defect")
-            except asyncio.CancelledError:  # the server stops and waits no longer
-                if status is None:
-                    await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_with_id)
-                raise
             finally:
                 log.info(
                     "request",
@@ -56,6 +52,28 @@ class RequestLog:
                     status=status,
                     duration_ms=round((perf_counter() - started) * 1000, 3),
                 )
+
+
+class LastAnswer:
+    """Answers a request that the server, as it stops, waits for no longer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except asyncio.CancelledError:
+            if scope["type"] == "http" and not has_begun:
+                await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send)
+            raise
 
 
 class HeadAsGet:

@@ -1,9 +1,11 @@
 """What the OpenAPI document says beyond the routes' own types: every problem, every header, the links between calls."""
 
+import json
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from entrypoints.http.identity import USER_ID_HEADER
 from entrypoints.http.problems import MEDIA_TYPE, Problem
 
 Described = dict[str, Any]
@@ -43,7 +45,7 @@ _ETAG: Final = {"ETag": _header("This state of the task, for `If-Match` and `If-
 _LINK: Final = {"Link": _header("The next page (RFC 8288), while there is one.", '</v1/tasks?cursor=…>; rel="next"')}
 _CACHING: Final = {
     "Cache-Control": _header("A cache must ask each time.", "private, no-cache"),
-    "Vary": _header("The identity header: this answer is for one user alone.", "X-User-Id"),
+    "Vary": _header("The identity header: this answer is for one user alone.", USER_ID_HEADER),
 }
 _REQUEST_ID: Final = {"X-Request-Id": _header("The caller's own where it is sane, else a new one.", "0b1f7c9e")}
 _LINKS: Final = {
@@ -78,15 +80,15 @@ def problems(*kinds: Problem) -> dict[int | str, Described]:
         content: Described = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         empty: Described = {"description": kind.title, "headers": {}, "content": {MEDIA_TYPE: content}}
         response = responses.setdefault(kind.status, empty)
-        response["headers"] |= {name: _header(name, value) for name, value in kind.headers.items()}
+        headers = {"Cache-Control": "no-store", **kind.headers}
+        response["headers"] |= {name: _header(name, value) for name, value in headers.items()}
         response["content"][MEDIA_TYPE]["examples"][kind.type] = {"value": kind.body("/v1/tasks", "0b1f7c9e")}
     return responses
 
 
 def complete(document: Described, user_id_header: str) -> Described:
-    """The framework's document with what holds for all operations. Changes and returns it."""
+    """The framework's document with what holds for all operations, and with the identity header's configured name."""
     components = document["components"]
-    components["securitySchemes"]["UserId"]["name"] = user_id_header
     schema = ProblemOutput.model_json_schema(ref_template="#/components/schemas/{model}")
     components["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
     for operations in document["paths"].values():
@@ -94,4 +96,5 @@ def complete(document: Described, user_id_header: str) -> Described:
             operation["responses"] = dict(sorted(operation["responses"].items()))
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_REQUEST_ID)
-    return document
+    named: Described = json.loads(json.dumps(document).replace(USER_ID_HEADER, user_id_header))
+    return named

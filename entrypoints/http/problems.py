@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+_PATH: Final = "/%:@!$&'()*+,;=~"  # what may stand in one as it is: RFC 3986 section 3.3
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -32,7 +33,8 @@ class Problem:
         return {**body, "errors": self.errors} if self.errors else body
 
     def response(self, request: Request) -> JSONResponse:
-        body = self.body(quote(request.scope["path"]), request.state.request_id)
+        sent = request.scope.get("raw_path") or request.scope["path"]
+        body = self.body(quote(sent, safe=_PATH), request.state.request_id)
         headers = {"Cache-Control": "no-store", **self.headers}  # as little for a cache as the task would be
         return JSONResponse(body, self.status, headers, media_type=MEDIA_TYPE)
 

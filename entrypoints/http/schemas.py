@@ -61,6 +61,13 @@ class TaskPatch(_Input):
         return TaskChanges(**mentioned)
 
 
+def plain_uuid(value: object) -> object:
+    """Refuses the spellings of an id (in braces, as a URN, without hyphens) in which it is not given out."""
+    if not re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", str(value)):
+        raise ValueError("must be a UUID")
+    return value
+
+
 def _from_text(value: object) -> object:
     """The boolean or integer that the text spells; lenient parsing takes "on" for the one and 1.0 for the other."""
     if value in {"true", "false"}:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,11 +11,14 @@ from fastapi.routing import APIRoute
 from entrypoints.http.bodies import JSON, MERGE_PATCH, with_json
 from entrypoints.http.dependencies import services_of
 
+_CONDITIONS: Final = ("If-Match", "If-None-Match")
+
 
 class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         takes_query = bool(self.dependant.query_params)
+        takes_conditions = {header.alias.lower() for header in self.dependant.header_params}
         takes_body = self.body_field is not None
         media_types = {JSON, MERGE_PATCH} if "PATCH" in (self.methods or ()) else {JSON}
 
@@ -24,6 +27,7 @@ class StrictRoute(APIRoute):
             request.state.user = await identity(request)  # before anything that a stranger could make us read
             if request.scope["query_string"]:
                 _check_query(request, takes_query)
+            _check_conditions(request, takes_conditions)
             if takes_body:
                 request = await with_json(request, media_types, request.app.state.max_body_bytes)
             response = await handler(request)
@@ -33,6 +37,15 @@ class StrictRoute(APIRoute):
             return response
 
         return handle
+
+
+def _check_conditions(request: Request, taken: set[str]) -> None:
+    """A condition that is not going to be looked at must not seem to hold."""
+    ignored = [name for name in _CONDITIONS if name.lower() not in taken and name in request.headers]
+    if ignored:
+        raise RequestValidationError(
+            [{"type": "condition", "loc": ("header", name), "msg": "is not known here"} for name in ignored]
+        )
 
 
 def _check_query(request: Request, takes_query: bool) -> None:

@@ -5,8 +5,10 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Response
+from pydantic import BeforeValidator
 from starlette.requests import Request
 
+from domain.errors import TaskChanged
 from domain.task import Task, TaskChanges
 from entrypoints.http import cursors, openapi, schemas
 from entrypoints.http.bodies import JSON, MERGE_PATCH
@@ -35,10 +37,11 @@ router = APIRouter(
     responses=openapi.problems(IDENTITY_REQUIRED, INVALID_REQUEST, INTERNAL_ERROR, DATABASE_UNAVAILABLE, OVERLOADED),
 )
 _BODY = openapi.problems(MALFORMED_BODY, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
-_FOUND = openapi.problems(TASK_NOT_FOUND)
 _CONDITIONAL = openapi.problems(TASK_NOT_FOUND, PRECONDITION_FAILED)
 
-TaskId = Annotated[UUID, Path(description="The task's id.", examples=[openapi.EXAMPLE_ID])]
+TaskId = Annotated[
+    UUID, BeforeValidator(schemas.plain_uuid), Path(description="The task's id.", examples=[openapi.EXAMPLE_ID])
+]
 
 
 def _task(task: Task, status: int = 200, location: dict[str, str] | None = None) -> Response:
@@ -84,11 +87,15 @@ async def list_tasks(
 
 
 @router.get(
-    "/{task_id}", response_model=schemas.Task, responses={200: openapi.SHOWN, 304: openapi.NOT_MODIFIED, **_FOUND}
+    "/{task_id}", response_model=schemas.Task, responses={200: openapi.SHOWN, 304: openapi.NOT_MODIFIED, **_CONDITIONAL}
 )
-async def get_task(user: CurrentUser, tasks: Tasks, task_id: TaskId, known: IfNoneMatch = None) -> Response:
+async def get_task(
+    user: CurrentUser, tasks: Tasks, task_id: TaskId, expected: IfMatch = None, known: IfNoneMatch = None
+) -> Response:
     """Read a task."""
     task = await tasks.get(user, task_id)
+    if expected is not None and task.updated_at not in expected:
+        raise TaskChanged
     if is_known(task, known):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return _task(task)

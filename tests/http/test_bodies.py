@@ -1,11 +1,13 @@
 """Request bodies: what is no JSON, too large, of another kind or ambiguous is refused, and nothing is written."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 
 from entrypoints.container import Container
+from entrypoints.http import bodies
 from entrypoints.settings import Settings
 from tests.fakes import InMemoryTaskRepository
 from tests.http.conftest import client_of
@@ -133,6 +135,20 @@ async def test_an_endless_body_is_not_read_to_its_end(narrow_client: httpx2.Asyn
 
     answer = await narrow_client.post("/v1/tasks", content=endless(), headers=JSON)
     assert _problem(answer) == (413, "body-too-large")
+
+
+async def test_a_body_that_stalls_is_not_waited_for_for_ever(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.01)
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b'{"title": '
+        await asyncio.Event().wait()
+
+    answer = await client.post("/v1/tasks", content=stalling(), headers=JSON)
+    assert _problem(answer) == (400, "malformed-body")
+    assert answer.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"title": ""}', b" " * 300_000])

@@ -109,6 +109,37 @@ async def test_a_change_is_refused_where_it_does_not(
     assert fake.stored == before
 
 
+@pytest.mark.parametrize(("condition", "status"), [('"other"', 412), ("*", 200)])
+async def test_a_read_can_be_conditional_on_the_state_too(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, condition: str, status: int
+) -> None:
+    assert (await client.get(url, headers=as_alice | {"If-Match": condition})).status_code == status
+
+
+async def test_of_both_conditions_if_match_comes_first(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], url: str
+) -> None:
+    answer = await client.get(url, headers=as_alice | {"If-Match": '"other"', "If-None-Match": "*"})
+    assert answer.status_code == 412
+
+
+@every_change
+async def test_a_condition_that_would_be_ignored_is_refused(
+    client: httpx2.AsyncClient,
+    fake: InMemoryTaskRepository,
+    as_alice: dict[str, str],
+    url: str,
+    method: str,
+    suffix: str,
+    body: object,
+) -> None:
+    before = dict(fake.stored)
+    answer = await client.request(method, url + suffix, json=body, headers=as_alice | {"If-None-Match": "*"})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["header: If-None-Match"]
+    assert fake.stored == before
+
+
 async def test_a_condition_may_come_in_several_lines(
     client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str
 ) -> None:

@@ -68,13 +68,19 @@ async def test_where_get_is_unknown_head_is_too(client: httpx2.AsyncClient, as_a
         ("/openapi.json", "GET, HEAD"),
     ],
 )
-@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "BREW", "QUERY"])
 async def test_an_unknown_method_is_told_all_that_are_known(
     client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, path: str, allowed: str, method: str
 ) -> None:
     answer = await client.request(method, path.replace("{task}", url), headers=as_alice)
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:taskward:problem:method-not-allowed")
     assert answer.headers["allow"] == allowed
+
+
+async def test_a_range_of_an_asset_is_not_looked_at(client: httpx2.AsyncClient) -> None:
+    for wrong in ("bytes=99999999-", "bytes=abc"):
+        answer = await client.get("/docs/assets/favicon.png", headers={"Range": wrong})
+        assert answer.status_code == 200
 
 
 async def test_no_cache_hands_on_what_one_user_was_told(

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from domain.task import TaskDraft, UserId
 from tests.fakes import InMemoryTaskRepository
 
 
@@ -44,6 +45,15 @@ async def test_the_link_repeats_the_query_with_the_next_cursor(
         "limit": ["2"],
         "cursor": [answer.json()["next_cursor"]],
     }
+
+
+@pytest.mark.parametrize(("query", "count"), [("", 50), ("?limit=200", 200)])
+async def test_a_page_holds_as_many_as_it_may(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], query: str, count: int
+) -> None:
+    for number in range(201):
+        await fake.add(UserId("alice"), TaskDraft(str(number)))
+    assert len((await client.get(f"/v1/tasks{query}", headers=as_alice)).json()["items"]) == count
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -1,5 +1,6 @@
 """What goes wrong is answered as a problem of RFC 9457, and says nothing of the inside."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 
@@ -10,6 +11,7 @@ from dependency_injector import providers
 from domain.errors import OwnershipViolation, StorageError, StorageOutdated, StorageOverloaded, StorageUnavailable
 from domain.task import Task, TaskDraft, UserId
 from entrypoints.container import Container
+from entrypoints.http import health
 from entrypoints.http.dependencies import Readiness
 from tests.conftest import LoggedLines
 from tests.fakes import InMemoryTaskRepository
@@ -95,7 +97,21 @@ async def test_a_service_that_cannot_serve_is_alive_but_not_ready(
 ) -> None:
     answer = await failing_client.get("/health/ready")
     assert (answer.status_code, answer.json()["type"]) == (503, f"urn:taskward:problem:{kind}")
+    assert answer.headers["retry-after"] == "1"
     assert (await failing_client.get("/health/live")).json() == {"status": "ok"}
+
+
+class NeverReady(Readiness):
+    async def check(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_readiness_is_answered_in_time(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READINESS_SECONDS", 0.01)
+    container.readiness.override(providers.Object(NeverReady()))
+    async with client_of(container) as client:
+        answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/tasks/", "/v1/tasks/a/b/c", "/%FF", "/v2/tasks"])
@@ -105,9 +121,10 @@ async def test_an_unknown_route_is_not_found(client: httpx2.AsyncClient, as_alic
     assert answer.json().keys() == MEMBERS
 
 
-@pytest.mark.parametrize("path", ["/v1/tasks/%3Fa", "/a%0Ab", "/%E2%82%AC", "/a%2520b"])
+@pytest.mark.parametrize("path", ["/v1/tasks/%3Fa", "/a%0Ab", "/%E2%82%AC", "/a%2520b", "/a%2Fb", "/%36"])
 async def test_the_instance_is_the_path_as_it_was_sent(client: httpx2.AsyncClient, path: str) -> None:
-    assert (await client.get(path, headers={"X-User-Id": "alice"})).json()["instance"] == path
+    answer = await client.get(f"{path}?a=b", headers={"X-User-Id": "alice"})
+    assert (answer.json()["instance"], answer.headers["cache-control"]) == (path, "no-store")
 
 
 async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
@@ -122,6 +139,11 @@ async def test_a_request_without_a_sane_id_is_given_one(client: httpx2.AsyncClie
     ids = {(await client.get("/health/live", headers=headers)).headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
     assert given not in ids
+
+
+async def test_a_request_that_is_given_two_ids_is_given_one_of_ours(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/health/live", headers=[("X-Request-Id", "one"), ("X-Request-Id", "two")])
+    assert answer.headers["x-request-id"] not in {"one", "two", "one, two"}
 
 
 async def test_a_sane_request_id_is_kept(client: httpx2.AsyncClient) -> None:

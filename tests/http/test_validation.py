@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -90,6 +91,26 @@ async def test_all_faults_are_named_at_once(client: httpx2.AsyncClient, as_alice
     assert pointers == ["#/title", "#/description", "#/completed", "#/owner"]
 
 
+async def test_of_many_faults_a_hundred_are_named(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    body = {f"unknown {number}": 1 for number in range(500)}
+    for answer in (
+        await client.post("/v1/tasks", json=body, headers=as_alice),
+        await client.get("/v1/tasks", params=dict.fromkeys(body, "1"), headers=as_alice),
+    ):
+        assert (answer.status_code, len(answer.json()["errors"])) == (422, 100)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/tasks/planted", "/v1/tasks?limit=planted", "/v1/tasks?completed=planted", "/v1/tasks?cursor=planted"]
+)
+async def test_a_refusal_does_not_repeat_what_stood_in_the_url(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], path: str
+) -> None:
+    answer = await client.get(path, headers=as_alice)
+    assert answer.status_code == 422
+    assert "planted" not in str(answer.json()["errors"])
+
+
 async def test_a_refusal_does_not_repeat_what_was_sent(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     body = {"title": "planted-title" * 50, "description": "planted-description" * 1000, "completed": "planted-flag"}
     answer = await client.post("/v1/tasks", json=body, headers=as_alice)
@@ -106,9 +127,11 @@ async def test_a_refusal_does_not_repeat_what_was_sent(client: httpx2.AsyncClien
         ("POST", "/toggle", None),
     ],
 )
+@pytest.mark.parametrize("spelling", ["42", "{{{}}}", "urn:uuid:{}", "{} ", "-{}"])
 async def test_an_id_that_is_no_uuid_is_refused(
-    client: httpx2.AsyncClient, as_alice: dict[str, str], method: str, suffix: str, body: Any
+    client: httpx2.AsyncClient, as_alice: dict[str, str], method: str, suffix: str, body: Any, spelling: str
 ) -> None:
-    answer = await client.request(method, f"/v1/tasks/42{suffix}", json=body, headers=as_alice)
+    task_id = spelling.format(uuid4())
+    answer = await client.request(method, f"/v1/tasks/{task_id}{suffix}", json=body, headers=as_alice)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["path: task_id"]
