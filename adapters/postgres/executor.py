@@ -8,12 +8,16 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.postgres import failures
 from adapters.postgres.job import Job
 from adapters.postgres.worker import Worker
 from domain.errors import StorageOverloaded, StorageUnavailable
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -25,11 +29,12 @@ class DatabaseExecutor:
         self._capacity = connections + queue
         self._share = max(1, connections // 2)
         self._deadline = deadline
-        # The event loop's thread alone touches the next four, so they need no lock.
+        # The event loop's thread alone touches the next five, so they need no lock.
         self._unfinished: set[Job[Any]] = set()
         self._alike: dict[Hashable, int] = {}
         self._behind: dict[Hashable, deque[Job[Any]]] = {}
         self._last_success = -inf
+        self._is_lost = False
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._workers: list[Worker] = []
         self._workers += [Worker(engine, self._jobs, self._workers, number) for number in range(connections)]
@@ -62,10 +67,16 @@ class DatabaseExecutor:
         self._admit(job)
         try:
             outcome = await job.future
-        except (StorageUnavailable, SQLAlchemyError):
+        except (StorageUnavailable, SQLAlchemyError) as error:
             self._last_success = -inf
+            if failures.is_connection_loss(error) and not self._is_lost:
+                self._is_lost = True
+                log.warning("database lost", **failures.describe(error))
             raise
         self._last_success = monotonic()
+        if self._is_lost:
+            self._is_lost = False
+            log.info("database regained")
         return outcome
 
     def has_succeeded_within(self, seconds: float) -> bool:

@@ -40,12 +40,12 @@ def meaning(error: SQLAlchemyError) -> StorageError:
     sqlstate = facts.get("sqlstate", "")
     if sqlstate.startswith(_OVERLOADED):
         return StorageOverloaded(text)
-    if sqlstate.startswith(_UNAVAILABLE) or (not sqlstate and _is_connection_loss(error)):
+    if sqlstate.startswith(_UNAVAILABLE) or (not sqlstate and is_connection_loss(error)):
         return StorageUnavailable(text)
     return StorageError(text)
 
 
-def describe(error: SQLAlchemyError) -> dict[str, str]:
+def describe(error: Exception) -> dict[str, str]:
     """The error's class, SQLSTATE and constraint, as far as it has them."""
     cause = error.orig if isinstance(error, DBAPIError) else None
     facts = {"error": type(cause or error).__name__}
@@ -82,10 +82,11 @@ def is_undone(error: Exception) -> bool:
 
 def is_undone_or_lost(error: Exception) -> bool:
     """Whether a statement that changes nothing may be sent again."""
-    return is_undone(error) or _is_connection_loss(error)
+    return is_undone(error) or is_connection_loss(error)
 
 
-def _is_connection_loss(error: Exception) -> bool:
+def is_connection_loss(error: Exception) -> bool:
+    """Whether there is no connection, or none any more."""
     return isinstance(error, DBAPIError) and (error.connection_invalidated or _has_no_answer(error))
 
 

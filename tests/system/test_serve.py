@@ -54,15 +54,17 @@ def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server
             service, client = cleanup.enter_context(serving(url))
             created = client.post("/v1/tasks", json={"title": "planted-title"})
         task = created.headers["location"]
-        refused, alive, ready = client.get(task), client.get("/health/live"), client.get("/health/ready")
+        refused, again, alive = client.get(task), client.get(task), client.get("/health/live")
+        ready = client.get("/health/ready")
         with embedded_postgres(server_folder):
             served = client.get(task)
             service.end()
     assert (refused.status_code, refused.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
-    assert (alive.status_code, ready.status_code) == (200, 503)
+    assert (again.status_code, alive.status_code, ready.status_code) == (503, 200, 503)
     assert (served.status_code, served.json()) == (200, created.json())
     outcomes = [event["outcome"] for event in service.events("database")]
-    assert outcomes == ["ok", "StorageUnavailable", "ok"]
+    assert outcomes == ["ok", "StorageUnavailable", "StorageUnavailable", "ok"]
+    assert [len(service.events(f"database {change}")) for change in ("lost", "regained")] == [1, 1]
     assert "planted" not in "".join(service.lines)
 
 

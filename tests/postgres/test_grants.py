@@ -1,0 +1,65 @@
+"""The grants that the operator's guide shows are enough to serve, and enough for no more."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.readiness import PostgresReadiness
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.idempotency import IdempotencyKey
+from domain.task import TaskChanges, TaskDraft, UserId
+from tests.databases import with_parameters
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+
+
+@pytest.fixture
+async def serving_url(database_url: str, out_of_band: psycopg.Connection) -> AsyncIterator[str]:
+    role = f"taskward_test_{uuid4().hex}"
+    name = sql.Identifier(role)
+    out_of_band.execute(sql.SQL("create role {} login password 'x'").format(name))
+    (grants,) = re.findall(r"^```sql\n(.+?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    out_of_band.execute(grants.replace("serving_role", role).encode())
+    yield with_parameters(database_url, user=role, password="x")  # noqa: S106 - for the test alone
+    out_of_band.execute(sql.SQL("drop owned by {0}; drop role {0}").format(name))
+
+
+async def test_they_are_enough_to_serve(serving_url: str, alice: UserId) -> None:
+    database = DatabaseExecutor(
+        create_postgres_engine(serving_url, initialize=False), connections=1, queue=1, deadline=5
+    )
+    database.start()
+    await PostgresReadiness(database).check()
+    tasks = PostgresTaskRepository(database)
+    task = await tasks.add(alice, TaskDraft("x"))
+    await tasks.add_once(alice, IdempotencyKey("k"), TaskDraft("y"))
+    changed = await tasks.update(alice, task.id, TaskChanges("y", "z", completed=True))
+    await tasks.toggle(alice, task.id, expected=frozenset({changed.updated_at}))
+    assert len((await tasks.list(alice)).items) == 2
+    await tasks.delete(alice, task.id)
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update tasks set user_id = 'mallory'",
+        "update tasks set id = gen_random_uuid()",
+        "update tasks set created_at = now()",
+        "insert into tasks (user_id, title, created_at) values ('a', 'b', now())",
+        "truncate tasks",
+        "alter table tasks add column x int",
+        "drop table tasks",
+        "update alembic_version set version_num = '0'",
+    ],
+)
+async def test_they_are_enough_for_no_more(serving_url: str, statement: str) -> None:
+    with psycopg.connect(serving_url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
