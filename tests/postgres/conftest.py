@@ -1,12 +1,19 @@
 """The executor and the repository on a real server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
+from tests.postgres.wire import Wire, tapped
+
+
+@pytest.fixture
+def wire(database_url: str) -> Iterator[Wire]:
+    with tapped(database_url) as wire:
+        yield wire
 
 
 @pytest.fixture

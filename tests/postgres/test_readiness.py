@@ -1,6 +1,6 @@
 """Readiness: asked for where it is not known, and not where it is."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,13 +11,7 @@ from adapters.postgres.readiness import PostgresReadiness
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageUnavailable
 from domain.task import TaskDraft, UserId
-from tests.postgres.wire import Wire, tapped
-
-
-@pytest.fixture
-def wire(database_url: str) -> Iterator[Wire]:
-    with tapped(database_url) as wire:
-        yield wire
+from tests.postgres.wire import Wire
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What is tried again, and what is not: a write whose outcome nobody knows is never sent twice."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import Connection, text
@@ -13,13 +13,7 @@ from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageUnavailable
 from domain.repository import TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
-from tests.postgres.wire import Wire, tapped
-
-
-@pytest.fixture
-def wire(database_url: str) -> Iterator[Wire]:
-    with tapped(database_url) as wire:
-        yield wire
+from tests.postgres.wire import Wire
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What the adapter sends: one statement in one round trip for each operation, with the owner in it."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -16,7 +16,7 @@ from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import OwnershipViolation, TaskNotFound
 from domain.repository import Position, TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
-from tests.postgres.wire import Wire, tapped
+from tests.postgres.wire import Wire
 
 Operation = Callable[[TaskRepository, UserId, UUID], Coroutine[Any, Any, Any]]
 
@@ -45,12 +45,6 @@ ALL_STATEMENTS: list[Executable] = [
     *(statement for by_condition in statements.UPDATE.values() for statement in by_condition.values()),
     *statements.LIST.values(),
 ]
-
-
-@pytest.fixture
-def wire(database_url: str) -> Iterator[Wire]:
-    with tapped(database_url) as wire:
-        yield wire
 
 
 @pytest.fixture(params=["on", "off"])
