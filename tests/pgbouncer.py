@@ -17,7 +17,7 @@ from tests.databases import with_parameters
 SERVER_CONNECTIONS = 2
 _CONFIGURATION = """
 [databases]
-* = host={host} port={port} user={user}
+* = host={host} port={port} user={user}{password}
 [pgbouncer]
 pool_mode = transaction
 default_pool_size = {size}
@@ -34,6 +34,7 @@ logfile = {folder}/log
 def pooled(url: str, program: str) -> Iterator[str]:
     """A URL that leads to the same database through the pooler. It logs in without a password."""
     parameters = conninfo_to_dict(url)
+    password = str(parameters.get("password") or "").replace("'", "''")
     with tempfile.TemporaryDirectory(prefix="pool-") as folder:
         Path(folder).chmod(0o777)
         configuration = Path(folder, "pgbouncer.ini")
@@ -42,6 +43,7 @@ def pooled(url: str, program: str) -> Iterator[str]:
                 host=parameters["host"],
                 port=parameters.get("port", 5432),
                 user=parameters["user"],
+                password=f" password='{password}'" if password else "",
                 size=SERVER_CONNECTIONS,
                 folder=folder,
             )
@@ -52,7 +54,7 @@ def pooled(url: str, program: str) -> Iterator[str]:
         as_user = ["-u", owner] if getpass.getuser() == "root" else []
         process = subprocess.Popen([program, "-q", *as_user, str(configuration)])
         try:
-            through = with_parameters(url, host=folder, port="6432")
+            through = with_parameters(url, host=folder, port="6432", sslmode="disable", channel_binding="disable")
             _wait_for(through)
             yield through
         finally:

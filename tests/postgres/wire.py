@@ -60,7 +60,7 @@ def tapped(url: str) -> Iterator[Wire]:
         path = Path(folder) / ".s.PGSQL.5432"
         listener.bind(str(path))
         listener.listen()
-        wire = Wire(with_parameters(url, host=folder, port="5432", sslmode="disable"))
+        wire = Wire(with_parameters(url, host=folder, port="5432", sslmode="disable", channel_binding="disable"))
         threading.Thread(target=_accept, args=(listener, connect, wire), daemon=True).start()
         yield wire
 
