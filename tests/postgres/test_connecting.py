@@ -1,6 +1,7 @@
 """Connections that are hard to come by: a server that takes logins and then is silent, or has no room."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -53,6 +54,15 @@ async def test_a_server_that_falls_silent_costs_no_thread(database_url: str) -> 
                 await database.run(backend)
             wire.is_mute = False
             assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS)
+
+
+async def test_a_connection_that_is_half_closed_while_idle_is_replaced_unnoticed(database_url: str) -> None:
+    with tapped(database_url) as wire:
+        async with crew(wire.url, connections=1, deadline=5) as database:
+            first = await database.run(backend)
+            for client in wire.clients:
+                client.shutdown(socket.SHUT_WR)
+            assert await database.run(backend) != first
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class Wire:
     """Whether the server seems to be there, takes logins, and answers no query."""
     drops_next: bool = False
     """Whether the connection is lost as soon as the next statement has been sent."""
+    clients: list[socket.socket] = field(default_factory=list)
 
     def clear(self) -> None:
         self.statements.clear()
@@ -69,6 +70,7 @@ def _accept(listener: socket.socket, connect: Callable[[], socket.socket], wire:
     with contextlib.suppress(OSError):  # closed: the test is over
         while True:
             client, _ = listener.accept()
+            wire.clients.append(client)
             upstream = connect()
             threading.Thread(target=_forward_requests, args=(client, upstream, wire), daemon=True).start()
             threading.Thread(target=_forward_answers, args=(upstream, client), daemon=True).start()

@@ -54,3 +54,24 @@ def test_a_frozen_server_is_answered_for_in_time_and_costs_nothing(server_folder
         assert "planted" not in "".join(service.lines)
         outcomes = [line["outcome"] for line in service.events("database")]
         assert {"ok", "StorageUnavailable", "StorageOverloaded"} == set(outcomes)
+
+
+def test_a_flood_is_shed_at_once_and_leaves_nothing_behind(server_folder: Path) -> None:
+    with embedded_postgres(server_folder) as url:
+        run("migrate", DATABASE_URL=url)
+        settings = {"DATABASE_CONNECTIONS": "2", "DATABASE_QUEUE": "2", "DATABASE_DEADLINE_SECONDS": "1"}
+        with serving(url, **settings) as (service, client), ThreadPoolExecutor(32) as pool:
+
+            def read(_: int) -> int:
+                return client.get("/v1/tasks").status_code
+
+            assert {read(0)} == {200}
+            with frozen(server_folder):
+                assert set(pool.map(read, range(500))) == {503}
+                before = psutil.Process(service.process.pid).memory_info().rss
+                assert set(pool.map(read, range(3000))) == {503}
+                grown = psutil.Process(service.process.pid).memory_info().rss - before
+            assert grown < 10 * 1024 * 1024
+            while client.get("/health/ready").status_code != 200:
+                pass
+            assert set(pool.map(read, range(4))) == {200}
