@@ -96,13 +96,9 @@ class DatabaseExecutor:
         self._unfinished.discard(job)
         if job.about is None:
             return
-        behind = self._behind.get(job.about, ())
-        while behind:
-            following = behind.popleft()
-            if not following.future.done():
-                self._jobs.put(following)  # it takes over the place
-                return
-            self._unfinished.discard(following)
+        if behind := self._behind.get(job.about):
+            self._jobs.put(behind.popleft())  # it takes over the place
+            return
         self._behind.pop(job.about, None)
         self._alike[job.about] -= 1
         if not self._alike[job.about]:
