@@ -6,7 +6,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
-from adapters.postgres.prepared import is_safe_to_prepare, may_prepare
+from adapters.postgres.prepared import PREPARE_THRESHOLD, is_safe_to_prepare, may_prepare
 
 PreparedStatements = Literal["auto", "on", "off"]
 
@@ -18,7 +18,6 @@ _DEFAULTS: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_PREPARE_THRESHOLD: Final = 5
 
 
 class UnsuitableDatabase(psycopg.OperationalError):
@@ -44,7 +43,7 @@ def create_postgres_engine(
         if prepared_statements == "on" or (
             prepared_statements == "auto" and may_prepare(engine) and is_safe_to_prepare(connection, connect_timeout)
         ):
-            connection.prepare_threshold = _PREPARE_THRESHOLD
+            connection.prepare_threshold = PREPARE_THRESHOLD
         return connection
 
     engine = create_engine(

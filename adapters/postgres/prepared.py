@@ -10,6 +10,8 @@ from adapters.postgres.sockets import cut_after
 
 _OWN_NAME: Final = "select name from pg_prepared_statements where statement like 'select name from pg_prepared_st%'"
 _DRIVERS_PREFIX: Final = "_pg3_"
+PREPARE_THRESHOLD: Final = 5
+"""How often a statement is run before it is prepared."""
 _FORBIDDEN: Final = "taskward_prepares_nothing"
 
 
@@ -29,11 +31,17 @@ def is_safe_to_prepare(connection: "psycopg.Connection[Any]", timeout: float) ->
 
 def _are_tracked(connection: "psycopg.Connection[Any]") -> bool:
     """A pooler that keeps track of prepared statements gives them names of its own."""
-    with connection.transaction():  # on one and the same server connection
-        names = [name for (name,) in connection.execute(_OWN_NAME, prepare=True)]
-        untracked = [name for name in names if name.startswith(_DRIVERS_PREFIX)]
-        for name in untracked:  # it would stay behind for whoever is given the server connection next
-            connection.execute(sql.SQL("deallocate {}").format(sql.Identifier(name)))
+    connection.prepare_threshold = PREPARE_THRESHOLD  # without one the driver prepares nothing, even if it is told to
+    try:
+        with connection.transaction():  # on one and the same server connection
+            names = [name for (name,) in connection.execute(_OWN_NAME, prepare=True)]
+            untracked = [name for name in names if name.startswith(_DRIVERS_PREFIX)]
+            for name in untracked:  # it would stay behind for whoever is given the server connection next
+                connection.execute(sql.SQL("deallocate {}").format(sql.Identifier(name)), prepare=False)
+    except (psycopg.errors.DuplicatePreparedStatement, psycopg.errors.InvalidSqlStatementName):
+        return False  # somebody else's stayed behind
+    finally:
+        connection.prepare_threshold = None
     return bool(names) and not untracked
 
 

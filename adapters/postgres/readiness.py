@@ -59,6 +59,7 @@ class _Attempts(Thread):
         super().__init__(daemon=True)
         self._engine = engine
         self._schema = schema
+        self._waits = False
         self.failure: StorageError | None = StorageUnavailable("it cannot be reached: there is no answer")
 
     def run(self) -> None:
@@ -72,6 +73,9 @@ class _Attempts(Thread):
                 require_current(connection) if self._schema else connection.execute(text("select 1"))
         except SQLAlchemyError as error:
             self.failure, is_final = _reason(error)
+            if not (is_final or self._waits):
+                self._waits = True
+                log.info("waiting for the database", **failures.describe(error))
             return is_final
         except StorageError as error:
             self.failure = error

@@ -102,6 +102,21 @@ async def test_a_cancelled_statement_costs_its_connection_so_that_the_cancel_hit
     assert await database.run(backend) != first
 
 
+async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(database: DatabaseExecutor) -> None:
+    first = await database.run(backend)
+    release = threading.Event()
+
+    def late(connection: Connection) -> int:
+        release.wait()
+        return backend(connection)
+
+    with pytest.raises(StorageUnavailable):
+        await database.run(late)
+    release.set()  # while the cancel is under way
+    await _until_served(database)
+    assert await database.run(backend) != first
+
+
 async def test_one_locked_row_does_not_hold_up_the_others(
     database_url: str, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:

@@ -1,6 +1,7 @@
 """Prepared statements: used where a probe has shown that they are safe, and given up where they are seen to cross."""
 
 import asyncio
+from typing import Any, LiteralString
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -28,15 +29,24 @@ def test_behind_a_pooler_that_does_not_keep_track_nothing_is_prepared(pooled_url
     assert threshold(pooled_url) is None
 
 
+def on_each_server_connection(pooled_url: str, statement: LiteralString) -> list[list[tuple[Any, ...]]]:
+    with psycopg.connect(pooled_url) as first, psycopg.connect(pooled_url) as second:
+        cursors = [connection.execute(statement) for connection in (first, second)]  # neither lets go of its own
+        pids = {connection.execute("select pg_backend_pid()").fetchone() for connection in (first, second)}
+        assert len(pids) == SERVER_CONNECTIONS
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+def test_what_others_have_left_prepared_is_no_error(pooled_url: str) -> None:
+    on_each_server_connection(pooled_url, "prepare _pg3_0 as select 1")
+    assert threshold(pooled_url) is None
+    on_each_server_connection(pooled_url, "deallocate all")
+
+
 def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
     for _ in range(4):
         threshold(pooled_url)
-    with psycopg.connect(pooled_url) as first, psycopg.connect(pooled_url) as second:
-        connections = (first, second)
-        pids = {connection.execute("select pg_backend_pid()").fetchone() for connection in connections}
-        assert len(pids) == SERVER_CONNECTIONS
-        for connection in connections:
-            assert connection.execute("select name from pg_prepared_statements").fetchall() == []
+    assert on_each_server_connection(pooled_url, "select name from pg_prepared_statements") == [[], []]
 
 
 async def test_statements_that_cross_are_answered_as_unavailable_and_given_up(pooled_url: str, alice: UserId) -> None:

@@ -64,12 +64,10 @@ def test_an_unreachable_server_is_waited_for_no_longer_than_the_start_may_take()
 def test_a_server_that_is_only_waking_up_is_waited_for(server_folder: Path) -> None:
     with embedded_postgres(server_folder) as url:
         assert run("migrate", DATABASE_URL=url).returncode == 0
-    with (
-        Service({"DATABASE_URL": url}) as service,
-        embedded_postgres(server_folder),
-        service.wait_until_ready() as client,
-    ):
-        assert client.get("/health/ready").status_code == 200
+    with Service({"DATABASE_URL": url}) as service:
+        service.wait_for("waiting for the database")
+        with embedded_postgres(server_folder), service.wait_until_ready() as client:
+            assert client.get("/health/ready").status_code == 200
 
 
 def test_a_database_that_does_not_exist_is_named(server_url: str) -> None:

@@ -63,6 +63,11 @@ def test_a_database_that_spells_dates_in_another_way_is_refused(migrated_url: st
     assert_refused(run("serve", DATABASE_URL=with_parameters(migrated_url, options="-c datestyle=German")), "DateStyle")
 
 
+def test_the_environments_encoding_is_none_of_its_business(database_url: str) -> None:
+    with serving(database_url, PGCLIENTENCODING="latin1") as (_, client):
+        assert client.post("/v1/tasks", json={"title": "\U0001f95b"}).json()["title"] == "\U0001f95b"
+
+
 def test_a_setting_that_libpq_does_not_take_is_told_at_once(database_url: str) -> None:
     url = with_parameters(database_url, connect_timeout="soon")
     assert_refused(run("serve", DATABASE_URL=url), "connect_timeout")
@@ -141,7 +146,8 @@ def test_a_request_in_flight_is_finished_before_the_end(database_url: str, out_o
 def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
     database_url: str, out_of_band: psycopg.Connection
 ) -> None:
-    with serving(database_url, SHUTDOWN_GRACE_SECONDS="1") as (service, client), ThreadPoolExecutor() as pool:
+    settings = {"SHUTDOWN_GRACE_SECONDS": "1", "DATABASE_DEADLINE_SECONDS": "300"}
+    with serving(database_url, **settings) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json={"title": "x"}).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
