@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 PASSWORD = "planted-password"  # noqa: S105 - planted, to be looked for
 
 
-def assert_refused(ended: subprocess.CompletedProcess[str], *words: str) -> None:
+def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged: Sequence[str] = ()) -> None:
     assert ended.returncode != 0
-    assert ended.stdout == ""
+    assert [json.loads(line)["event"] for line in ended.stdout.splitlines()] == list(logged)
     assert len(ended.stderr.splitlines()) == 1
     for word in words:
         assert word in ended.stderr
@@ -58,7 +58,8 @@ def test_an_unreachable_server_is_waited_for_no_longer_than_the_start_may_take()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://u:{PASSWORD}@127.0.0.1:{unused.getsockname()[1]}/db"
-        assert_refused(run("serve", DATABASE_URL=url), "DATABASE_URL", "127.0.0.1")
+        ended = run("serve", DATABASE_URL=url)
+    assert_refused(ended, "DATABASE_URL", "127.0.0.1", logged=["waiting for the database"])
 
 
 def test_a_server_that_is_only_waking_up_is_waited_for(server_folder: Path) -> None:
