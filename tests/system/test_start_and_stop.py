@@ -1,5 +1,6 @@
 """A start succeeds or says why not within 10 seconds, whatever the database does; an end is orderly, whatever runs."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -108,7 +109,11 @@ def test_workers_do_not_outlive_the_process_that_has_started_them(database_url: 
 
 def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str) -> None:
     environment = clean_environment() | {"PORT": "0", "DATABASE_URL": database_url}
-    with subprocess.Popen([TASKWARD, "serve"], stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with contextlib.ExitStack() as cleanup:
+        process = cleanup.enter_context(
+            subprocess.Popen([TASKWARD, "serve"], stdout=subprocess.PIPE, text=True, env=environment)
+        )
+        cleanup.callback(process.kill)
         assert process.stdout
         address = json.loads(process.stdout.readline())["address"]
         while "ready" not in process.stdout.readline():
@@ -118,7 +123,6 @@ def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str
             answer = client.post("/v1/tasks", json={"title": "x"})
             assert answer.status_code == 201
             assert client.get(answer.headers["location"]).status_code == 200
-        process.kill()
 
 
 def _toggle_that_waits(
