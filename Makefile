@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := uv==0.13.9
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
-.PHONY: run test fast test-browser lint lock
+.PHONY: run test fast soak test-browser lint lock
 
 run: $(VENV)/.run
 	@$(BIN)/taskward dev
@@ -20,6 +20,11 @@ fast: $(VENV)/.test
 # Needs chromium and chromedriver, and says so where there are none.
 test-browser: $(VENV)/.test
 	$(BIN)/pytest tests/browser
+
+# Clients, faults and a checked history, for as long as one likes: make soak SOAK_SECONDS=3600
+SOAK_SECONDS ?= 600
+soak: $(VENV)/.test
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/test_soak.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

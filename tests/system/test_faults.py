@@ -1,9 +1,9 @@
 """A database that freezes: answered within the deadline, nothing lost, service again by itself."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -20,13 +20,17 @@ def frozen(server_folder: Path) -> Iterator[None]:
     """The server and all its processes stand still: they take what comes, and answer nothing."""
     postmaster = psutil.Process(int((server_folder / "postmaster.pid").read_text().split()[0]))
     processes = [postmaster, *postmaster.children(recursive=True)]
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
     try:
+        _signal(processes, signal.SIGSTOP)
         yield
     finally:
-        for process in processes:
-            process.send_signal(signal.SIGCONT)
+        _signal(processes, signal.SIGCONT)
+
+
+def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # a backend has ended meanwhile
+            process.send_signal(number)
 
 
 def test_a_frozen_server_is_answered_for_in_time_and_costs_nothing(server_folder: Path) -> None:
