@@ -47,7 +47,7 @@ class Worker(threading.Thread):
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits
                 if any(worker.is_connected for worker in self._crew):  # the server is there, but has no room for us
                     self._jobs.put(job)
-                    time.sleep(RECONNECT_SECONDS)
+                    time.sleep(RECONNECT_SECONDS)  # no event tells when there is room
                 else:
                     job.settle(partial(job.future.set_exception, error))
                 continue
