@@ -1,14 +1,18 @@
 """How connections to PostgreSQL are made."""
 
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import psycopg
+from psycopg import waiting
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy.util.concurrency import await_, in_greenlet
 
 from adapters.postgres.prepared import PREPARE_THRESHOLD, is_safe_to_prepare, may_prepare
 
 PreparedStatements = Literal["auto", "on", "off"]
+T = TypeVar("T")
 
 # A silent network is noticed within 45 s on an idle connection, within 10 s on one that waits for an acknowledgement.
 _DEFAULTS: Final = {
@@ -18,6 +22,15 @@ _DEFAULTS: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+
+
+class _Connection(psycopg.Connection[Any]):
+    """Blocks its thread, as always, but on an event loop, under SQLAlchemy's `greenlet_spawn`, lets the loop go on."""
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        if in_greenlet():
+            return await_(waiting.wait_async(gen, self.pgconn.socket, interval, timeout))
+        return super().wait(gen, interval, timeout)
 
 
 class UnsuitableDatabase(psycopg.OperationalError):
@@ -71,7 +84,7 @@ def libpq_parameters(url: str) -> dict[str, Any]:
 
 def connect(parameters: dict[str, Any]) -> "psycopg.Connection[Any]":
     """A connection in AUTOCOMMIT, without prepared statements. Raises psycopg's errors and `UnsuitableDatabase`."""
-    connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
+    connection = _Connection.connect(**parameters, autocommit=True, prepare_threshold=None)
     encoding = connection.info.parameter_status("server_encoding")
     date_style = connection.info.parameter_status("DateStyle") or "ISO"
     if encoding not in {None, "UTF8"} or not date_style.startswith("ISO"):

@@ -18,7 +18,7 @@ def wire(database_url: str) -> Iterator[Wire]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[DatabaseExecutor]:
-    """One connection and one waiting place, so that a lost thread or a lost place would show."""
+    """One connection and one waiting place, so that a lost worker or a lost place would show."""
     database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=1)
     database.start()
     yield database

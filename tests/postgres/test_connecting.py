@@ -34,7 +34,7 @@ async def crew(url: str, *, connections: int, deadline: float) -> AsyncIterator[
     await database.close()
 
 
-async def test_a_server_that_is_silent_after_the_login_costs_no_thread(database_url: str) -> None:
+async def test_a_server_that_is_silent_after_the_login_costs_no_worker(database_url: str) -> None:
     with tapped(database_url) as wire:
         wire.is_mute = True
         async with crew(wire.url, connections=2, deadline=0.2) as database:
@@ -45,7 +45,7 @@ async def test_a_server_that_is_silent_after_the_login_costs_no_thread(database_
             assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS)
 
 
-async def test_a_server_that_falls_silent_costs_no_thread(database_url: str) -> None:
+async def test_a_server_that_falls_silent_costs_no_worker(database_url: str) -> None:
     with tapped(database_url) as wire:
         async with crew(wire.url, connections=1, deadline=0.2) as database:
             assert await _answered(database, backend)

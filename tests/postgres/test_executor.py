@@ -1,11 +1,11 @@
-"""The database executor: bounded, on time, and never short of a thread."""
+"""The database executor: bounded, on time, and never short of a worker."""
 
 import asyncio
-import threading
 
 import psycopg
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.util.concurrency import await_
 
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
@@ -42,8 +42,8 @@ async def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(
 
 
 async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(database: DatabaseExecutor) -> None:
-    release = threading.Event()
-    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    release = asyncio.Event()
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(backend))
     await asyncio.sleep(0)  # both have been accepted
     with pytest.raises(StorageOverloaded):
@@ -55,9 +55,9 @@ async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(
 
 
 async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(database: DatabaseExecutor) -> None:
-    release = threading.Event()
+    release = asyncio.Event()
     begun: list[str] = []
-    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
     for late in (running, waiting):
         with pytest.raises(StorageUnavailable):
@@ -68,9 +68,9 @@ async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(databa
 
 
 async def test_an_operation_whose_caller_has_gone_never_begins(database: DatabaseExecutor) -> None:
-    release = threading.Event()
+    release = asyncio.Event()
     begun: list[str] = []
-    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -104,10 +104,10 @@ async def test_a_cancelled_statement_costs_its_connection_so_that_the_cancel_hit
 
 async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(database: DatabaseExecutor) -> None:
     first = await database.run(backend)
-    release = threading.Event()
+    release = asyncio.Event()
 
     def late(connection: Connection) -> int:
-        release.wait()
+        await_(release.wait())
         return backend(connection)
 
     with pytest.raises(StorageUnavailable):
@@ -161,7 +161,7 @@ async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, ou
 
 
 async def _until_served(database: DatabaseExecutor) -> None:
-    """Until the one thread is free again."""
+    """Until the one worker is free again."""
     while True:
         try:
             await database.run(backend)
