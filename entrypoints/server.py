@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
+from entrypoints.protocol import StrictHttpProtocol
 from entrypoints.settings import HOME, ConfigurationError, Settings
 
 log = structlog.get_logger()
@@ -48,9 +49,7 @@ def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
         workers=settings.workers,
         reload=reload,
         reload_dirs=[str(HOME / package) for package in ("domain", "adapters", "entrypoints")] if reload else None,
-        # httptools drops the body of a request that offers to upgrade, and would read it as the next request; it also
-        # keeps white space around values and bounds no header.
-        http="h11",
+        http=StrictHttpProtocol,
         ws="none",
         log_config=None,  # the factory configures logging in each process
         access_log=False,  # the application's own request log has more to say

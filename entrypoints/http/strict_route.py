@@ -8,7 +8,8 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from entrypoints.http.bodies import JSON, MERGE_PATCH, with_json
+from entrypoints.http.arguments import Arguments
+from entrypoints.http.bodies import JSON, MERGE_PATCH, read_json
 from entrypoints.http.dependencies import services_of
 
 _CONDITIONS: Final = ("If-Match", "If-None-Match")
@@ -16,10 +17,10 @@ _CONDITIONS: Final = ("If-Match", "If-None-Match")
 
 class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
+        arguments = Arguments(self.dependant)
         takes_query = bool(self.dependant.query_params)
         takes_conditions = {header.alias.lower() for header in self.dependant.header_params}
-        takes_body = self.body_field is not None
+        takes_body = bool(self.dependant.body_params)
         media_types = {JSON, MERGE_PATCH} if "PATCH" in (self.methods or ()) else {JSON}
 
         async def handle(request: Request) -> Response:
@@ -28,12 +29,10 @@ class StrictRoute(APIRoute):
             if request.scope["query_string"]:
                 _check_query(request, takes_query)
             _check_conditions(request, takes_conditions)
-            if takes_body:
-                request = await with_json(request, media_types, request.app.state.max_body_bytes)
-            response = await handler(request)
+            body = await read_json(request, media_types, request.app.state.max_body_bytes) if takes_body else None
+            response: Response = await self.endpoint(**await arguments.of(request, body))
             # A cache must ask each time, and must not answer one user with what another was told.
-            response.headers["Cache-Control"] = "private, no-cache"
-            response.headers["Vary"] = identity.header
+            response.raw_headers += [(b"cache-control", b"private, no-cache"), (b"vary", identity.header.encode())]
             return response
 
         return handle

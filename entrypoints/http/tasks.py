@@ -34,6 +34,7 @@ router = APIRouter(
     prefix="/v1/tasks",
     tags=["tasks"],
     route_class=StrictRoute,
+    generate_unique_id_function=openapi.operation_id,
     responses=openapi.problems(IDENTITY_REQUIRED, INVALID_REQUEST, INTERNAL_ERROR, DATABASE_UNAVAILABLE, OVERLOADED),
 )
 _BODY = openapi.problems(MALFORMED_BODY, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
