@@ -17,7 +17,7 @@ from entrypoints.http.app import create_http_app
 from entrypoints.http.dependencies import Readiness
 from entrypoints.http.identity import HeaderIdentity, Identity
 from entrypoints.logs import configure_logging
-from entrypoints.server import end_with_parent
+from entrypoints.server import collect_seldom, end_with_parent
 from entrypoints.settings import Settings
 
 START_PATIENCE_SECONDS = 7.0
@@ -80,4 +80,6 @@ def create_app() -> FastAPI:
     end_with_parent()
     container = Container()
     container.logging()
-    return container.app()
+    app = container.app()
+    collect_seldom()
+    return app
