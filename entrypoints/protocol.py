@@ -67,7 +67,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if version not in {"1.0", "1.1"} or self._hosts > 1 or (version == "1.1" and not self._hosts):
             raise httptools.HttpParserError("not as section 3.2 of RFC 9112 has it")
         self._has_head = True
-        self._unused_bytes = 0
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 

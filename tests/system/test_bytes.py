@@ -165,7 +165,9 @@ def test_many_requests_may_use_one_connection(connection: socket.socket) -> None
         connection.sendall(request)
         answer = b""
         while not answer.endswith(b'{"status":"ok"}'):
-            answer += connection.recv(65536)
+            received = connection.recv(65536)
+            assert received
+            answer += received
         assert answer.startswith(b"HTTP/1.1 200 ")
 
 
