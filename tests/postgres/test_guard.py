@@ -167,6 +167,7 @@ def test_nothing_that_could_widen_may_follow_the_owner(more: str) -> None:
         "declare c cursor for select * from tasks",
         "do $$ begin execute 'delete from ta' || 'sks'; end $$",
         "do 'begin delete from audit; end'",
+        "do 'begin end'",
         "select 1; delete from tasks",
         "select 1 /* */ from audit",
         "select title from pg_\u017ftat",
