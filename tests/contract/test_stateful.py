@@ -119,7 +119,7 @@ def subject(server_url: str) -> Iterator[Subject]:
             connection.execute(CLOCK.encode())
         upgrade(create_postgres_engine(url))
         database = DatabaseExecutor(create_postgres_engine(url), connections=1, queue=1, deadline=5)
-        database.start()
+        loop.call_soon(database.start)
         with psycopg.connect(url, autocommit=True) as connection:
             yield Subject(PostgresTaskRepository(database), connection, loop)
         loop.run_until_complete(database.close())
@@ -282,7 +282,7 @@ def test_postgres_answers_and_stores_what_the_fake_does(subject: Subject) -> Non
     run_state_machine_as_test(
         lambda: Course(subject),  # type: ignore[arg-type]  # any factory serves
         settings=settings(
-            max_examples=EXAMPLES or 60,
+            max_examples=EXAMPLES or 40,
             stateful_step_count=50,
             derandomize=not EXAMPLES,
             database=None,

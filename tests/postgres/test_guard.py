@@ -169,6 +169,7 @@ def test_nothing_that_could_widen_may_follow_the_owner(more: str) -> None:
         "do 'begin delete from audit; end'",
         "do 'begin end'",
         "select 1; delete from tasks",
+        "select 1; select 2",
         "select 1 /* */ from audit",
         "select title from pg_\u017ftat",
         "WITH x AS (DELETE FROM tasks) SELECT tasks.title FROM tasks WHERE tasks.user_id = %(owner)s",
