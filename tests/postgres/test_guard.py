@@ -125,6 +125,8 @@ def test_more_conditions_may_follow_the_owner() -> None:
 @pytest.mark.parametrize(
     "more",
     [
+        " AND true; COMMIT",
+        " AND true -- AND false",
         "; delete from tasks",
         " -- AND",
         " /* */ AND true",
