@@ -3,7 +3,8 @@
 from alembic import context
 from sqlalchemy import Connection, Engine, text
 
-from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.engine import create_postgres_engine, driver_connection
+from adapters.postgres.guard import lift_guard
 from adapters.postgres.table import TaskRow
 from entrypoints.settings import Settings
 
@@ -34,4 +35,5 @@ def engine() -> Engine:
 
 
 with engine().connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+    lift_guard(driver_connection(connection))
     migrate(connection)

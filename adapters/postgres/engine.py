@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.util.concurrency import await_, in_greenlet
 
+from adapters.postgres.guard import guard
 from adapters.postgres.prepared import PREPARE_THRESHOLD, is_safe_to_prepare, may_prepare
 
 PreparedStatements = Literal["auto", "on", "off"]
@@ -44,7 +45,7 @@ def create_postgres_engine(
     prepared_statements: PreparedStatements = "auto",
     initialize: bool = True,
 ) -> Engine:
-    """An engine whose connections are in AUTOCOMMIT and belong to whoever opens them; it keeps no pool.
+    """An engine whose connections are guarded, in AUTOCOMMIT, and belong to whoever opens them; it keeps no pool.
 
     `url` is a libpq URI, `connect_timeout` is in seconds, for logging in and again for the probe after it. Nothing is
     opened yet. `initialize=False` spares what SQLAlchemy asks the server at first, which reflection alone needs.
@@ -57,6 +58,7 @@ def create_postgres_engine(
             prepared_statements == "auto" and may_prepare(engine) and is_safe_to_prepare(connection, connect_timeout)
         ):
             connection.prepare_threshold = PREPARE_THRESHOLD
+        guard(connection)
         return connection
 
     engine = create_engine(

@@ -1,5 +1,7 @@
 """What a failed statement means to the core, and what of it is logged: never its text, which can quote the row."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 from sqlalchemy import Connection, text
@@ -34,11 +36,10 @@ FACTS = {"operation", "user_id", "task_id", "outcome", "rows", "duration_ms"}
     ],
 )
 async def test_an_sqlstate_has_its_meaning(
-    database: DatabaseExecutor, sqlstate: str, meaning: type[StorageError]
+    database: DatabaseExecutor, fail: Callable[[Connection], None], sqlstate: str, meaning: type[StorageError]
 ) -> None:
-    statement = text(f"do $$ begin raise exception 'planted-row' using errcode = '{sqlstate}'; end $$")
     with pytest.raises(SQLAlchemyError) as raised:
-        await database.run(lambda connection: connection.execute(statement))
+        await database.run(fail)
     failure = failures.meaning(raised.value)
     assert type(failure) is meaning
     assert sqlstate in str(failure)
