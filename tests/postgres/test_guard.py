@@ -127,6 +127,7 @@ def test_more_conditions_may_follow_the_owner() -> None:
     [
         " AND true; COMMIT",
         " AND true -- AND false",
+        " AND true /* AND false */",
         "; delete from tasks",
         " -- AND",
         " /* */ AND true",
@@ -183,6 +184,7 @@ def test_nothing_that_could_widen_may_follow_the_owner(more: str) -> None:
         "SELECT tasks.title FROM tasks WHERE tasks.user_id = %s",
         "SELECT tasks.title FROM tasks, tasks others WHERE tasks.user_id = %(owner)s",
         "SELECT tasks.title FROM other AS tasks WHERE tasks.user_id = %(owner)s",
+        "SELECT tasks.title FROM tasks WHERE others.user_id = %(owner)s",
         "SELECT tasks.title FROM x.tasks WHERE tasks.user_id = %(owner)s",
         "SELECT query_to_xml('table tasks') FROM tasks WHERE tasks.user_id = %(owner)s",
         "SELECT (SELECT 1 FROM audit) FROM tasks WHERE tasks.user_id = %(owner)s",
