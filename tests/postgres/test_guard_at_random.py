@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.guard import keeps_to_its_owner
 from adapters.postgres.schema import upgrade
+from adapters.postgres.table import TaskRow
 
 EXAMPLES = 1500
+TASKS = TaskRow.metadata.tables["tasks"]
 MINE, HIS = UUID(int=1, version=4), UUID(int=2, version=4)
 OWNER = "tasks.user_id = %(owner)s"
 
@@ -24,7 +26,9 @@ def any_of(*texts: str) -> st.SearchStrategy[str]:
 
 
 def some_of(*texts: str, least: int = 0, between: str = " ") -> st.SearchStrategy[str]:
-    return st.lists(any_of(*texts), min_size=least, max_size=2).map(between.join)
+    return st.integers(least, 2).flatmap(
+        lambda number: st.lists(any_of(*texts), min_size=number, max_size=number).map(between.join)
+    )
 
 
 def in_turn(*parts: str | st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -32,11 +36,11 @@ def in_turn(*parts: str | st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.tuples(*strategies).map(lambda texts: " ".join(" ".join(texts).split()))
 
 
-TABLE = any_of("tasks", "tasks", "tasks", "tasks others", "tasks AS tasks", "ONLY tasks", "public.tasks", '"tasks"')
-COLUMNS = some_of(
-    *("tasks.title", "tasks.user_id", "max(tasks.title)", "others.title", "*", "(SELECT max(title) FROM tasks)"),
-    least=1,
-    between=", ",
+# What is right comes often, so that not everything is wrong in more than one way.
+TABLE = any_of(*["tasks"] * 12, "tasks others", "tasks AS tasks", "ONLY tasks", "public.tasks", '"tasks"')
+ALL_COLUMNS = ", ".join(f"tasks.{column.name}" for column in TASKS.columns)
+COLUMNS = any_of(
+    *[ALL_COLUMNS] * 3, "tasks.title", "max(tasks.title)", "others.title", "(SELECT max(title) FROM tasks)"
 )
 CHANGES = some_of(
     *("title = %(title)s", "completed = NOT tasks.completed", "user_id = 'bob'", "(user_id, title) = ('bob', 'x')"),
@@ -45,25 +49,30 @@ CHANGES = some_of(
     between=", ",
 )
 CONDITIONS = in_turn(
-    any_of(OWNER, OWNER, OWNER, OWNER, f"{OWNER}::VARCHAR", f"NOT {OWNER}", "tasks.user_id = tasks.user_id", "true"),
+    any_of(*[OWNER] * 8, f"{OWNER}::VARCHAR", f"NOT {OWNER}", "tasks.user_id = tasks.user_id", "true"),
     some_of(
         *("AND tasks.id = %(task_id)s", "AND true", "AND NOT tasks.completed", "AND tasks.title LIKE 'planted'"),
         *("OR true", "AND true or true", "AND (true OR true)", "IS NOT NULL", "= true", "<> true", "IS NULL"),
-        *("AND tasks.id IN (SELECT id FROM tasks)", "AND EXISTS (TABLE tasks)", "|| 'x' <> ''", "AND others.id <> id"),
+        *(
+            "AND tasks.id IN (SELECT id FROM tasks)",
+            "AND true UNION ALL TABLE tasks",
+            "|| 'x' <> ''",
+            "AND others.id <> id",
+        ),
     ),
 )
 TAIL = some_of(
-    *("ORDER BY 1", "LIMIT 9", "FOR UPDATE", "GROUP BY 1", "GROUP BY tasks.title", "UNION ALL TABLE tasks", "-- x"),
-    *("UNION ALL SELECT title FROM tasks", "EXCEPT SELECT 'x'", "UNION ALL VALUES ('x')", "; TABLE tasks"),
+    *("ORDER BY 1", "LIMIT 9", "FOR UPDATE", "GROUP BY 1", "UNION ALL TABLE tasks", "-- x"),
+    *("UNION ALL SELECT * FROM tasks", "EXCEPT SELECT 'x'", "UNION ALL VALUES ('x')", "; TABLE tasks"),
     *("RETURNING tasks.title", "RETURNING *", "RETURNING (SELECT max(title) FROM tasks)"),
 )
 STATEMENTS = st.one_of(
     in_turn(
         *("SELECT", COLUMNS, "FROM", TABLE),
-        *(any_of("", "", ", tasks others", "JOIN tasks others ON true"), "WHERE", CONDITIONS, TAIL),
+        *(any_of(*[""] * 6, ", tasks others", "JOIN tasks others ON true"), "WHERE", CONDITIONS, TAIL),
     ),
-    in_turn("UPDATE", TABLE, "SET", CHANGES, any_of("", "", "FROM tasks others"), "WHERE", CONDITIONS, TAIL),
-    in_turn("DELETE FROM", TABLE, any_of("", "", "USING tasks others"), "WHERE", CONDITIONS, TAIL),
+    in_turn("UPDATE", TABLE, "SET", CHANGES, any_of(*[""] * 4, "FROM tasks others"), "WHERE", CONDITIONS, TAIL),
+    in_turn("DELETE FROM", TABLE, any_of(*[""] * 4, "USING tasks others"), "WHERE", CONDITIONS, TAIL),
     in_turn(
         "INSERT INTO tasks",
         any_of("(user_id, title)", "(title, user_id)", "(title, description)"),
