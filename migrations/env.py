@@ -7,6 +7,7 @@ from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.schema import changing
 from adapters.postgres.table import TaskRow
 from entrypoints.settings import Settings
+from migrations import primary_key
 
 
 def engine() -> Engine:
@@ -21,6 +22,6 @@ with changing(engine()) as connection:
         target_metadata=TaskRow.metadata,
         compare_type=True,
         compare_server_default=True,
-        autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
+        autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", primary_key.__name__],
     )
     context.run_migrations()
