@@ -7,7 +7,6 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
 from adapters.postgres.schema import changing, require_current
-from adapters.postgres.table import DISTRIBUTED_KEY
 from domain.errors import StorageError
 
 # By their full names: whoever may create functions elsewhere must not be able to put one in their place.
@@ -45,7 +44,7 @@ def _distribute(connection: Connection) -> bool:
         return False
     if column:
         raise StorageError(f"nothing was changed: the table tasks is distributed by {column}, not by user_id")
-    if tuple(inspect(connection).get_pk_constraint("tasks")["constrained_columns"]) != DISTRIBUTED_KEY:
+    if inspect(connection).get_pk_constraint("tasks")["constrained_columns"] != ["user_id", "id"]:
         connection.execute(_CHANGE_KEY)
     connection.execute(_DISTRIBUTE)
     return True

@@ -1,7 +1,6 @@
 """The table as SQLModel knows it. Migrations make it; this is what statements and the drift check are built from."""
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Index, MetaData, String, Text, Uuid, func, text
@@ -18,8 +17,6 @@ CONTROL = r"'[\u0001-\u001f\u007f-\u009f]'"
 # PostgreSQL's reaches further, and a time beyond could be listed no more.
 WITHIN_PYTHONS_CALENDAR = "created_at >= '0001-01-02 00:00:00+00' AND updated_at < '9999-12-31 00:00:00+00'"
 UUID_VERSION_4 = "'^.{14}4.{4}[89ab]'"
-DISTRIBUTED_KEY: Final = ("user_id", "id")
-"""The primary key once the table is distributed: each shard can only see to the uniqueness of what it holds."""
 
 
 class TaskRow(SQLModel, table=True):
@@ -54,5 +51,6 @@ class TaskRow(SQLModel, table=True):
         CheckConstraint(WITHIN_PYTHONS_CALENDAR, "times_within_years_1_to_9999"),
         # Read backwards it is the listing's order, so no sort is needed.
         Index(None, "user_id", "created_at", "id"),
-        {"info": {"other_primary_keys": [DISTRIBUTED_KEY]}},
+        # Once the table is distributed: a shard can only see to the uniqueness of what it holds.
+        {"info": {"other_primary_keys": [("user_id", "id")]}},
     )
