@@ -7,6 +7,7 @@ from dependency_injector import containers, providers
 from fastapi import FastAPI
 
 from adapters.embedded_postgres import embedded_postgres
+from adapters.postgres.distribution import distribute
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.readiness import PostgresReadiness, wait_until_ready
@@ -68,6 +69,7 @@ class Container(containers.DeclarativeContainer):
 
     migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])
     upgrade_schema = providers.Callable(upgrade, migration_engine)
+    distribute = providers.Callable(distribute, migration_engine)
     wait_to_migrate = providers.Callable(
         wait_until_ready, migration_engine, patience=START_PATIENCE_SECONDS, schema=False
     )

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
 from tests.databases import own_database
 from tests.pgbouncer import pgbouncer, pooled
+
+SCALING = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
 
@@ -71,6 +74,20 @@ def pooled_url(database_url: str) -> Iterator[str]:
     if program is None:
         pytest.skip("there is no PgBouncer here: apt-get install pgbouncer")
     with pooled(database_url, program) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def distributed_url(server_url: str) -> Iterator[str]:
+    """A database whose primary key was changed by hand, as the guide says, for a table that is to be distributed."""
+    (change,) = re.findall(
+        r"^ *```sql\n +(create unique index.+?)^ *```", SCALING.read_text(), re.DOTALL | re.MULTILINE
+    )
+    with own_database(server_url) as url:
+        upgrade(create_postgres_engine(url))
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in change.split(";\n"):
+                connection.execute(statement.encode())
         yield url
 
 

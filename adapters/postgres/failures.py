@@ -26,10 +26,13 @@ _UNAVAILABLE: Final = (
 _CROSSED: Final = ("26000", "42P05")  # no such prepared statement, one of that name exists
 _UNDONE: Final = ("40001", "40P01")  # serialization failure, deadlock
 _ABOUT_THE_SCHEMA: Final = (
+    "08",  # connection exceptions, between the servers of a cluster, too
+    "0A",  # feature not supported
     "42",  # syntax error or access rule violation
     "53",  # insufficient resources
     "55",  # object not in prerequisite state
     "57",  # operator intervention
+    "XX",  # internal errors, and whatever an extension gives no code of its own
 )
 
 

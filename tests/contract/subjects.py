@@ -61,6 +61,14 @@ class OnPgBouncer(OnPostgres):
         await database.close()
 
 
+class OnDistributedKey(OnPostgres):
+    """The same with the primary key of a table that is to be distributed."""
+
+    @pytest.fixture
+    def database_url(self, distributed_url: str) -> str:
+        return distributed_url
+
+
 class FakeStorage:
     def __init__(self, fake: InMemoryTaskRepository) -> None:
         self._stored = fake.stored

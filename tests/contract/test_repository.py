@@ -12,7 +12,7 @@ from domain.errors import TaskNotFound
 from domain.idempotency import IdempotencyKey
 from domain.repository import Position, TaskPage, TaskRepository
 from domain.task import Task, TaskChanges, TaskDraft, UserId
-from tests.contract.subjects import OnFake, OnPgBouncer, OnPostgres, Storage
+from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
 
 IDENTIFIERS_ALIKE = (
     "alice",
@@ -309,4 +309,8 @@ class TestPostgres(OnPostgres, RepositoryContract):
 
 
 class TestPgBouncer(OnPgBouncer, RepositoryContract):
+    pass
+
+
+class TestDistributedKey(OnDistributedKey, RepositoryContract):
     pass

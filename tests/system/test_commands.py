@@ -32,12 +32,12 @@ def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged:
     assert PASSWORD not in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "distribute"])
 def test_a_missing_url_is_named_and_so_is_the_command_that_needs_none(command: str) -> None:
     assert_refused(run(command), "DATABASE_URL", "taskward dev")
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "distribute"])
 @pytest.mark.parametrize("url", [f"mysql://u:{PASSWORD}@host/db", f"postgresql://u:{PASSWORD}@[broken/db", PASSWORD])
 def test_a_malformed_url_is_named(command: str, url: str) -> None:
     assert_refused(run(command, DATABASE_URL=url), "DATABASE_URL")
@@ -75,8 +75,9 @@ def test_a_database_that_does_not_exist_is_named(server_url: str) -> None:
     assert_refused(run("serve", DATABASE_URL=with_parameters(server_url, dbname="nowhere")), "DATABASE_URL", "nowhere")
 
 
-def test_a_schema_that_is_not_migrated_is_told_the_remedy(empty_database_url: str) -> None:
-    assert_refused(run("serve", DATABASE_URL=empty_database_url), "0001", "taskward migrate")
+@pytest.mark.parametrize("command", ["serve", "distribute"])
+def test_a_schema_that_is_not_migrated_is_told_the_remedy(empty_database_url: str, command: str) -> None:
+    assert_refused(run(command, DATABASE_URL=empty_database_url), "DATABASE_URL", "0001", "taskward migrate")
 
 
 @pytest.fixture
@@ -98,6 +99,10 @@ def test_a_refused_password_is_told_but_not_shown(role: str) -> None:
 
 def test_a_role_that_may_not_migrate_is_told_why(role: str) -> None:
     assert_refused(run("migrate", DATABASE_URL=role), "permission denied")
+
+
+def test_a_server_without_citus_is_told_apart(database_url: str) -> None:
+    assert_refused(run("distribute", DATABASE_URL=database_url), "DATABASE_URL: nothing was changed", "Citus")
 
 
 def test_the_migrations_own_url_comes_first(empty_database_url: str) -> None:
