@@ -22,7 +22,7 @@ from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
 from tests.databases import own_database
-from tests.pgbouncer import pgbouncer, pooled
+from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
 
@@ -64,13 +64,15 @@ def database_url(server_url: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def pooled_url(database_url: str) -> Iterator[str]:
-    """The same database through PgBouncer in transaction mode."""
-    program = pgbouncer()
+@pytest.fixture(scope="session", params=kinds())
+def pooled_url(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same database through PgBouncer in transaction mode, without and with track of prepared statements."""
+    program, tracks = pgbouncer(), request.param == "tracked"
     if program is None:
         pytest.skip("there is no PgBouncer here: apt-get install pgbouncer")
-    with pooled(database_url, program) as url:
+    if tracks and not can_track(program):
+        pytest.skip("this PgBouncer keeps no track of prepared statements: PGBOUNCER=/path names one from 1.21 on")
+    with pooled(database_url, program, tracks=tracks) as url:
         yield url
 
 
