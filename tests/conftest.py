@@ -23,6 +23,7 @@ from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
 from tests.databases import own_database
 from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
+from tests.planted import assert_untold
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
 
@@ -91,7 +92,7 @@ def out_of_band(database_url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def logged() -> Iterator[LoggedLines]:
-    """What has been logged since the test began, a dictionary a line."""
+    """What has been logged since the test began, a dictionary a line; nothing planted may be among it."""
     before = structlog.get_config(), logging.root.handlers, logging.root.level
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
@@ -100,6 +101,7 @@ def logged() -> Iterator[LoggedLines]:
     structlog.configure(**before[0])
     logging.root.handlers = before[1]
     logging.root.setLevel(before[2])
+    assert_untold(output.getvalue())
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.schema import upgrade
 from tests.databases import with_parameters
+from tests.planted import PLANTED
 from tests.postgres.wire import tapped
-from tests.system.service import TASKWARD, Service, clean_environment, run, serving
+from tests.system.service import TASK, TASKWARD, Service, clean_environment, run, serving
 
 START_SECONDS = 10
 
@@ -66,7 +67,8 @@ def test_a_database_that_spells_dates_in_another_way_is_refused(migrated_url: st
 
 def test_the_environments_encoding_is_none_of_its_business(database_url: str) -> None:
     with serving(database_url, PGCLIENTENCODING="latin1") as (_, client):
-        assert client.post("/v1/tasks", json={"title": "\U0001f95b"}).json()["title"] == "\U0001f95b"
+        task = TASK | {"title": f"{PLANTED} \U0001f95b"}
+        assert client.post("/v1/tasks", json=task).json()["title"] == task["title"]
 
 
 def test_a_setting_that_libpq_does_not_take_is_told_at_once(database_url: str) -> None:
@@ -120,7 +122,7 @@ def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str
             pass
         process.stdout.close()
         with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
-            answer = client.post("/v1/tasks", json={"title": "x"})
+            answer = client.post("/v1/tasks", json=TASK)
             assert answer.status_code == 201
             assert client.get(answer.headers["location"]).status_code == 200
 
@@ -138,7 +140,7 @@ def _toggle_that_waits(
 
 def test_a_request_in_flight_is_finished_before_the_end(database_url: str, out_of_band: psycopg.Connection) -> None:
     with serving(database_url) as (service, client), ThreadPoolExecutor() as pool:
-        task = client.post("/v1/tasks", json={"title": "x"}).json()
+        task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
             service.process.send_signal(signal.SIGTERM)
@@ -152,7 +154,7 @@ def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
 ) -> None:
     settings = {"SHUTDOWN_GRACE_SECONDS": "1", "DATABASE_DEADLINE_SECONDS": "300"}
     with serving(database_url, **settings) as (service, client), ThreadPoolExecutor() as pool:
-        task = client.post("/v1/tasks", json={"title": "x"}).json()
+        task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
             assert service.end() == 0
