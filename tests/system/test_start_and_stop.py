@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -138,13 +139,32 @@ def _toggle_that_waits(
     return waiting
 
 
-def test_a_request_in_flight_is_finished_before_the_end(database_url: str, out_of_band: psycopg.Connection) -> None:
-    with serving(database_url) as (service, client), ThreadPoolExecutor() as pool:
+both_ways_to_serve = pytest.mark.parametrize("workers", ["1", "2"])
+
+
+@both_ways_to_serve
+def test_a_request_in_flight_is_finished_before_the_end(
+    database_url: str, out_of_band: psycopg.Connection, workers: str
+) -> None:
+    with serving(database_url, WORKERS=workers) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
             service.process.send_signal(signal.SIGTERM)
             service.wait_for("Waiting for connections to close")
+        assert waiting.result().status_code == 200
+        assert service.process.wait() == 0
+
+
+def test_a_ctrl_c_that_reaches_all_processes_at_once_is_no_second_signal(
+    database_url: str, out_of_band: psycopg.Connection
+) -> None:
+    with serving(database_url, WORKERS="2") as (service, client), ThreadPoolExecutor() as pool:
+        task = client.post("/v1/tasks", json=TASK).json()
+        with out_of_band.transaction():
+            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            os.killpg(service.process.pid, signal.SIGINT)
+            service.wait_for("Waiting for child process")  # to which it has passed the end on
         assert waiting.result().status_code == 200
         assert service.process.wait() == 0
 
@@ -162,3 +182,20 @@ def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
     row = out_of_band.execute("select completed from tasks where id = %s", [task["id"]]).fetchone()
     assert row == (False,)
+
+
+@both_ways_to_serve
+@pytest.mark.parametrize("signals", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
+def test_a_second_signal_ends_it_at_once_and_the_exit_code_tells(
+    database_url: str, out_of_band: psycopg.Connection, signals: tuple[signal.Signals, signal.Signals], workers: str
+) -> None:
+    settings = {"WORKERS": workers, "SHUTDOWN_GRACE_SECONDS": "3600", "DATABASE_DEADLINE_SECONDS": "300"}
+    with serving(database_url, **settings) as (service, client), ThreadPoolExecutor() as pool:
+        task = client.post("/v1/tasks", json=TASK).json()
+        with out_of_band.transaction():
+            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            service.process.send_signal(signals[0])
+            service.wait_for("Waiting for connections to close")
+            assert service.end(signals[1]) == -signals[1]
+        with pytest.raises((httpx2.NetworkError, httpx2.RemoteProtocolError)):  # it is broken off
+            waiting.result()
