@@ -140,13 +140,14 @@ def _toggle_that_waits(
 
 
 both_ways_to_serve = pytest.mark.parametrize("workers", ["1", "2"])
+PATIENT = {"SHUTDOWN_GRACE_SECONDS": "3600", "DATABASE_DEADLINE_SECONDS": "300"}
 
 
 @both_ways_to_serve
 def test_a_request_in_flight_is_finished_before_the_end(
     database_url: str, out_of_band: psycopg.Connection, workers: str
 ) -> None:
-    with serving(database_url, WORKERS=workers) as (service, client), ThreadPoolExecutor() as pool:
+    with serving(database_url, WORKERS=workers, **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
@@ -159,7 +160,7 @@ def test_a_request_in_flight_is_finished_before_the_end(
 def test_a_ctrl_c_that_reaches_all_processes_at_once_is_no_second_signal(
     database_url: str, out_of_band: psycopg.Connection
 ) -> None:
-    with serving(database_url, WORKERS="2") as (service, client), ThreadPoolExecutor() as pool:
+    with serving(database_url, WORKERS="2", **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
@@ -189,8 +190,7 @@ def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
 def test_a_second_signal_ends_it_at_once_and_the_exit_code_tells(
     database_url: str, out_of_band: psycopg.Connection, signals: tuple[signal.Signals, signal.Signals], workers: str
 ) -> None:
-    settings = {"WORKERS": workers, "SHUTDOWN_GRACE_SECONDS": "3600", "DATABASE_DEADLINE_SECONDS": "300"}
-    with serving(database_url, **settings) as (service, client), ThreadPoolExecutor() as pool:
+    with serving(database_url, WORKERS=workers, **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
