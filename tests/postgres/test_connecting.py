@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import psycopg
@@ -63,6 +64,36 @@ async def test_a_connection_that_is_half_closed_while_idle_is_replaced_unnoticed
             for client in wire.clients:
                 client.shutdown(socket.SHUT_WR)
             assert await database.run(backend) != first
+
+
+async def test_answers_that_come_late_are_answers_to_what_was_asked(database_url: str) -> None:
+    with tapped(database_url) as wire:
+        wire.delay_seconds = 0.05
+        async with crew(wire.url, connections=4, deadline=20) as database:
+            asked = range(16)
+            assert await asyncio.gather(*(database.run(partial(_echo, number=number)) for number in asked)) == [*asked]
+
+
+async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_costs_nothing(
+    database_url: str, out_of_band: psycopg.Connection
+) -> None:
+    name = f"slow-{uuid4()}"
+    with tapped(with_parameters(database_url, application_name=name)) as wire:
+        async with crew(wire.url, connections=1, deadline=0.2) as database:
+            first = await _answered(database, backend)
+            wire.delay_seconds, before = 60, wire.answers
+            with pytest.raises(StorageUnavailable):
+                await database.run(backend)
+            assert wire.answers == before
+            wire.delay_seconds = 0
+            assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS) != first
+            query = "select count(*) from pg_stat_activity where application_name = %s"
+            while out_of_band.execute(query, [name]).fetchone() != (1,):  # noqa: ASYNC110 - the server tells no event
+                await asyncio.sleep(0.01)
+
+
+def _echo(connection: Connection, number: int) -> int:
+    return int(connection.execute(text("select :number"), {"number": number}).scalar_one())
 
 
 @pytest.fixture
