@@ -1,10 +1,11 @@
 """The database executor: bounded, on time, and never short of a worker."""
 
 import asyncio
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.util.concurrency import await_
 
 from adapters.postgres.engine import create_postgres_engine
@@ -115,6 +116,30 @@ async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(da
     release.set()  # while the cancel is under way
     await _until_served(database)
     assert await database.run(backend) != first
+
+
+async def test_a_server_that_takes_no_writes_any_more_is_left_with_all_connections(
+    database_url: str, alice: UserId
+) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=20)
+    database.start()
+
+    async def on_both(statement: TextClause) -> set[Any]:
+        barrier = asyncio.Barrier(2)
+
+        def execute(connection: Connection) -> Any:
+            await_(barrier.wait())
+            return connection.execute(statement).scalar_one()
+
+        return set(await asyncio.gather(*(database.run(execute) for _ in range(2))))
+
+    demoted = text("select pg_backend_pid() from set_config('default_transaction_read_only', 'on', false)")
+    before = await on_both(demoted)
+    with pytest.raises(StorageUnavailable):
+        await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+    assert before.isdisjoint(await on_both(BACKEND))
+    await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+    await database.close()
 
 
 async def test_one_locked_row_does_not_hold_up_the_others(
