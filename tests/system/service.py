@@ -126,6 +126,14 @@ def run(
     return ended
 
 
+def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged: Sequence[str] = ()) -> None:
+    """One line that says so, with these words in it, and before it these events alone."""
+    assert ended.returncode != 0, ended
+    assert [json.loads(line)["event"] for line in ended.stdout.splitlines()] == list(logged), ended
+    assert len(ended.stderr.splitlines()) == 1, ended
+    assert all(word in ended.stderr for word in ("taskward: ", *words)), ended
+
+
 def _planted(environment: dict[str, str]) -> dict[str, str]:
     """This one, with a password in each URL."""
     planted = dict(environment)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -17,18 +17,10 @@ from psycopg import sql
 from adapters.embedded_postgres import embedded_postgres
 from tests.databases import with_parameters
 from tests.planted import PLANTED
-from tests.system.service import Service, clean_environment, client_of, run, serving
+from tests.system.service import Service, assert_refused, clean_environment, client_of, run, serving
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = f"{PLANTED}-password"
-
-
-def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged: Sequence[str] = ()) -> None:
-    assert ended.returncode != 0
-    assert [json.loads(line)["event"] for line in ended.stdout.splitlines()] == list(logged)
-    assert len(ended.stderr.splitlines()) == 1
-    for word in words:
-        assert word in ended.stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])

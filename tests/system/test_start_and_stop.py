@@ -19,22 +19,17 @@ from adapters.postgres.schema import upgrade
 from tests.databases import with_parameters
 from tests.planted import PLANTED
 from tests.postgres.wire import tapped
-from tests.system.service import TASK, TASKWARD, Service, clean_environment, run, serving
+from tests.system.service import TASK, TASKWARD, Service, assert_refused, clean_environment, run, serving
 
 START_SECONDS = 10
-
-
-def assert_refused(ended: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert ended.returncode != 0
-    (line,) = ended.stderr.splitlines()
-    assert [word for word in ("taskward: DATABASE_URL: ", *words) if word not in line] == []
+WAITING = ["waiting for the database"]
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_a_server_that_takes_logins_and_is_silent_does_not_hold_up_the_start(database_url: str, command: str) -> None:
     with tapped(database_url) as wire:
         wire.is_mute = True
-        assert_refused(run(command, patience=START_SECONDS, DATABASE_URL=wire.url), "cannot be reached")
+        assert_refused(run(command, patience=START_SECONDS, DATABASE_URL=wire.url), "cannot be reached", logged=WAITING)
 
 
 def test_a_lock_on_the_revision_does_not_hold_up_the_start(database_url: str, out_of_band: psycopg.Connection) -> None:
@@ -72,9 +67,19 @@ def test_the_environments_encoding_is_none_of_its_business(database_url: str) ->
         assert client.post("/v1/tasks", json=task).json()["title"] == task["title"]
 
 
-def test_a_setting_that_libpq_does_not_take_is_told_at_once(database_url: str) -> None:
-    url = with_parameters(database_url, connect_timeout="soon")
-    assert_refused(run("serve", DATABASE_URL=url), "connect_timeout")
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"connect_timeout": "soon"},
+        {"gssencmode": "perhaps"},
+        {"sslmode": "require", "sslrootcert": "system"},
+        {"sslmode": "prefer", "sslnegotiation": "direct"},
+        {"host": "127.0.0.1,127.0.0.2", "hostaddr": "127.0.0.1"},
+    ],
+    ids=" ".join,
+)
+def test_what_libpq_does_not_take_is_told_at_once(database_url: str, parameters: dict[str, str]) -> None:
+    assert_refused(run("serve", DATABASE_URL=with_parameters(database_url, **parameters)), "cannot be reached")
 
 
 def test_a_schema_that_is_newer_than_the_release_is_served_and_not_migrated(migrated_url: str) -> None:

@@ -132,8 +132,8 @@ def test_a_value_at_the_bound_is_taken(
             {"host": "one,two", "port": "5432,5433", "target_session_attrs": "read-write"},
         ),
         (
-            "/d?host=/run/postgresql&options=-csearch_path%3Dx",
-            {"host": "/run/postgresql", "options": "-csearch_path=x"},
+            f"/d?host=/run/{'x' * 64}&options=-csearch_path%3Dx",
+            {"host": f"/run/{'x' * 64}", "options": "-csearch_path=x"},
         ),
         ("u@[::1]/d?connect_timeout=3&application_name=a%20b", {"connect_timeout": "3", "application_name": "a b"}),
     ],
@@ -166,6 +166,8 @@ def test_a_url_reaches_libpq_with_all_its_parameters(
         ("postgresql://user:x/planted@host/tasks", UNREADABLE),
         ("postgresql://user:1/planted@host/tasks", UNREADABLE),
         ("postgresql://user@host:planted/tasks", UNREADABLE),
+        ("postgresql://user:planted@a..b/tasks", "must give hosts whose names can be looked up"),
+        (f"postgresql://user:planted@host,{'x' * 64}/tasks", "must give hosts whose names can be looked up"),
     ],
 )
 def test_a_malformed_url_is_refused_with_the_reason_alone(
