@@ -80,6 +80,14 @@ async def test_a_fault_is_answered_without_a_word_of_the_inside(
     assert PLANTED not in answer.text
 
 
+@pytest.mark.parametrize("error", [StorageOverloaded("no room", 7)])
+async def test_who_is_refused_is_told_when_there_may_be_room(
+    failing_client: httpx2.AsyncClient, as_alice: dict[str, str]
+) -> None:
+    answer = await failing_client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+
+
 async def test_a_defect_is_logged_with_its_stack_trace_and_request(
     failing_client: httpx2.AsyncClient, as_alice: dict[str, str], logged: LoggedLines
 ) -> None:
