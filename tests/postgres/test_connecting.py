@@ -3,13 +3,14 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -94,6 +95,20 @@ async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_cos
 
 def _echo(connection: Connection, number: int) -> int:
     return int(connection.execute(text("select :number"), {"number": number}).scalar_one())
+
+
+async def test_when_a_host_of_the_url_is_gone_the_next_one_serves(database_url: str) -> None:
+    with tapped(database_url) as second, ExitStack() as cleanup:
+        first = cleanup.enter_context(tapped(database_url))
+        hosts = ",".join(str(conninfo_to_dict(wire.url)["host"]) for wire in (first, second))
+        async with crew(with_parameters(first.url, host=hosts), connections=1, deadline=5) as database:
+            assert await database.run(backend)
+            assert second.clients == []
+            cleanup.close()
+            for client in first.clients:
+                client.shutdown(socket.SHUT_RDWR)
+            assert await database.run(backend)
+            assert second.clients
 
 
 @pytest.fixture
