@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 import httpx2
@@ -102,6 +103,12 @@ def _assert_planted(request: httpx2.Request) -> None:
     assert b'"title"' not in body or PLANTED.encode() in body
 
 
+def wait_for_recovery(client: httpx2.Client) -> None:
+    until = monotonic() + PATIENCE_SECONDS
+    while client.get("/health/ready").status_code != 200:
+        assert monotonic() < until, "the service does not recover"
+
+
 @contextlib.contextmanager
 def serving(database_url: str, **environment: str) -> Iterator[tuple[Service, httpx2.Client]]:
     """`taskward serve` on this database, and a client of it."""
@@ -109,17 +116,15 @@ def serving(database_url: str, **environment: str) -> Iterator[tuple[Service, ht
         yield service, client
 
 
-def run(
-    *arguments: str, cwd: Path | None = None, patience: float = PATIENCE_SECONDS, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """A `taskward` command that ends by itself within so many seconds."""
+def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A `taskward` command that ends by itself."""
     ended = subprocess.run(
         [TASKWARD, *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=cwd,
-        timeout=patience,
+        timeout=PATIENCE_SECONDS,
         env=clean_environment() | _planted(environment),
     )
     assert_untold(ended.stdout + ended.stderr)

@@ -8,7 +8,7 @@ import psutil
 
 from adapters.embedded_postgres import embedded_postgres
 from tests.system.faults import frozen
-from tests.system.service import TASK, run, serving
+from tests.system.service import TASK, run, serving, wait_for_recovery
 
 UNAVAILABLE = "urn:taskward:problem:database-unavailable"
 
@@ -31,8 +31,7 @@ def test_a_frozen_server_is_answered_for_in_time_and_costs_nothing(server_folder
                 assert kinds.count("urn:taskward:problem:overloaded") == 8
                 ready = client.get("/health/ready")
                 assert (ready.status_code, client.get("/health/live").status_code) == (503, 200)
-            while client.get("/health/ready").status_code != 200:
-                pass
+            wait_for_recovery(client)
             assert [answer.status_code for answer in pool.map(create, range(4))] == [201] * 4
             assert service.end() == 0
         outcomes = [line["outcome"] for line in service.events("database")]
@@ -55,6 +54,5 @@ def test_a_flood_is_shed_at_once_and_leaves_nothing_behind(server_folder: Path) 
                 assert set(pool.map(read, range(3000))) == {503}
                 grown = psutil.Process(service.process.pid).memory_info().rss - before
             assert grown < 10 * 1024 * 1024
-            while client.get("/health/ready").status_code != 200:
-                pass
+            wait_for_recovery(client)
             assert set(pool.map(read, range(4))) == {200}

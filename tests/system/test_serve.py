@@ -5,13 +5,14 @@ import json
 import signal
 import threading
 from pathlib import Path
+from time import monotonic
 
 import httpx2
 import pytest
 
 from adapters.embedded_postgres import embedded_postgres
 from tests.planted import PLANTED
-from tests.system.service import TASK, Service, run, serving
+from tests.system.service import PATIENCE_SECONDS, TASK, Service, run, serving
 
 WRITERS = 4
 WRITES_BEFORE_THE_KILL = 50
@@ -68,6 +69,26 @@ def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server
     outcomes = [event["outcome"] for event in service.events("database")]
     assert outcomes == ["ok", "StorageUnavailable", "StorageUnavailable", "ok"]
     assert [len(service.events(f"database {change}")) for change in ("lost", "regained")] == [1, 1]
+
+
+def test_each_of_two_workers_tells_once_that_the_database_is_lost_and_regained(server_folder: Path) -> None:
+    with contextlib.ExitStack() as cleanup:
+        with embedded_postgres(server_folder) as url:
+            assert run("migrate", DATABASE_URL=url).returncode == 0
+            service, client = cleanup.enter_context(serving(url, WORKERS="2"))
+            service.wait_for('"ready"')
+        until_both_tell(service, client, "database lost")
+        with embedded_postgres(server_folder):
+            until_both_tell(service, client, "database regained")
+            assert service.end() == 0
+    assert [len(service.events(f"database {change}")) for change in ("lost", "regained")] == [2, 2]
+
+
+def until_both_tell(service: Service, client: httpx2.Client, event: str) -> None:
+    until = monotonic() + PATIENCE_SECONDS
+    while len(service.events(event)) < 2:
+        assert monotonic() < until, service.lines
+        client.get("/v1/tasks", headers={"Connection": "close"})  # so that the next may reach the other one
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])

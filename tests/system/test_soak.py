@@ -8,15 +8,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from time import monotonic
 
-import httpx2
 import psycopg
 import pytest
 
 from tests.system.faults import Faults
 from tests.system.history import (
-    CLIENT_TIMEOUT_SECONDS,
     Answer,
     Client,
     Row,
@@ -25,18 +22,12 @@ from tests.system.history import (
     complaints,
     unexplained,
 )
-from tests.system.service import run, serving
+from tests.system.service import run, serving, wait_for_recovery
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 SEED = os.environ.get("SOAK_SEED", "1")
 CLIENTS = 8
 SETTINGS = {"DATABASE_DEADLINE_SECONDS": "1", "DATABASE_CONNECTIONS": "4", "DATABASE_QUEUE": "8"}
-
-
-def _wait_for_recovery(client: httpx2.Client) -> None:
-    until = monotonic() + CLIENT_TIMEOUT_SECONDS
-    while client.get("/health/ready").status_code != 200:
-        assert monotonic() < until, "the service does not recover"
 
 
 def test_whatever_befalls_the_database_what_is_stored_is_what_was_answered(server_folder: Path) -> None:
@@ -53,7 +44,7 @@ def test_whatever_befalls_the_database_what_is_stored_is_what_was_answered(serve
                 stopped.set()
             for thread in work:
                 thread.result()
-            _wait_for_recovery(observer)
+            wait_for_recovery(observer)
             assert service.end() == 0
         with psycopg.connect(faults.url) as connection:
             stored = connection.execute("select user_id, id::text, title, completed from tasks")
