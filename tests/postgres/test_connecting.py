@@ -1,7 +1,9 @@
 """Connections that are hard to come by: a server that takes logins and then is silent, or has no room."""
 
 import asyncio
+import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -34,6 +36,16 @@ async def crew(url: str, *, connections: int, deadline: float) -> AsyncIterator[
     database.start()
     yield database
     await database.close()
+
+
+def test_the_systems_authorities_are_those_that_python_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    trusted = ssl.get_default_verify_paths()
+    create_postgres_engine("postgresql://user@host/tasks?sslrootcert=system")
+    named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+    assert named == [trusted.cafile, trusted.capath]
 
 
 async def test_a_server_that_is_silent_after_the_login_costs_no_worker(database_url: str) -> None:

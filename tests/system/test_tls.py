@@ -32,6 +32,13 @@ def test_a_verified_server_is_migrated_and_served_from(server: TlsServer) -> Non
             assert connection.execute(query).fetchall() == [(True,)]
 
 
+def test_the_authorities_that_the_environment_names_are_the_systems(server: TlsServer) -> None:
+    system = with_parameters(server.url, sslrootcert="system")
+    trusting = run("migrate", DATABASE_URL=system, SSL_CERT_FILE=str(server.authority))
+    assert trusting.returncode == 0, trusting
+    assert_refused(run("migrate", DATABASE_URL=system, SSL_CERT_FILE=str(server.stranger)), "certificate verify failed")
+
+
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_an_authority_that_has_not_signed_the_certificate_is_told_at_once(server: TlsServer, command: str) -> None:
     url = with_parameters(server.url, sslrootcert=str(server.stranger))

@@ -28,6 +28,7 @@ fsync = off
 class TlsServer(NamedTuple):
     url: str
     """With its certificate verified, and the login bound to it."""
+    authority: Path
     stranger: Path
     """An authority that has not signed its certificate."""
 
@@ -74,6 +75,7 @@ def tls_postgres(programs: Path) -> Iterator[TlsServer]:
             yield TlsServer(
                 f"postgresql://guest:{PASSWORD}@{HOST}:{port}/postgres?hostaddr=127.0.0.1"
                 f"&sslmode=verify-full&sslrootcert={folder}/authority.crt&channel_binding=require",
+                folder / "authority.crt",
                 folder / "stranger.crt",
             )
         finally:
