@@ -13,6 +13,9 @@ from entrypoints.settings import ConfigurationError, Settings
 
 CHECKOUT = Path(__file__).parents[2]
 VARIABLES = re.findall(r"^(# )?([A-Z_]+)=(.*)$", (CHECKOUT / ".env.example").read_text(), re.MULTILINE)
+GUIDE = re.findall(
+    r"^\| `([A-Z_]+)` \| (?:`(.+?)` )?\| \S.* \|$", (CHECKOUT / "docs" / "operations.md").read_text(), re.MULTILINE
+)
 UNREADABLE = "must give ports as numbers, and special characters of a password percent-encoded"
 URL = "postgresql://user:planted@host/tasks"
 BAD = {field.upper(): "planted planted" for field in Settings.model_fields if field != "host"}  # any text is a host
@@ -41,6 +44,10 @@ def test_what_the_example_comments_out_is_the_default(monkeypatch: pytest.Monkey
     defaults, shown = Settings.load(), loaded(monkeypatch, {"ENV_FILE": str(env_file)})
     assert shown.model_dump() == defaults.model_dump()
     assert shown.model_fields_set == {field for field, value in defaults if value}
+
+
+def test_the_guide_has_the_defaults_and_the_order_of_the_example() -> None:
+    assert [(name, value if commented else "") for commented, name, value in VARIABLES] == GUIDE
 
 
 def test_the_env_file_is_the_checkouts_wherever_the_command_is_called(
