@@ -43,7 +43,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
-    """Serves until SIGTERM or SIGINT, then exits with 0."""
+    """Serves until SIGTERM or SIGINT, then ends in order and exits with 0. A second signal ends it at once."""
     config = uvicorn.Config(
         "entrypoints.container:create_app",
         factory=True,
@@ -57,13 +57,43 @@ def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_grace_seconds,
     )
-    server = uvicorn.Server(config)
     if reload:
-        ChangeReload(config, target=server.run, sockets=[listener]).run()
+        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
     elif settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        _Processes(config, sockets=[listener]).run()
     else:
-        server.run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            _end_at_once(sig)
+        super().handle_exit(sig, frame)
+
+
+class _Processes(Multiprocess):
+    """The workers themselves bear a second signal: a terminal's Ctrl-C reaches them twice, once through this one."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._is_ending = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_ending:
+            for worker in self.processes:
+                worker.process.kill()
+            _end_at_once(number)
+        self._is_ending = True
+        self.signal_queue.append(number)
+
+
+def _end_at_once(number: int) -> None:
+    """As a process ends that does not handle the signal, so that nobody takes it for an orderly end."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def end_in_order() -> None:

@@ -1,5 +1,7 @@
 """How connections to PostgreSQL are made."""
 
+import os
+import ssl
 from typing import Any, Final, Literal, TypeVar, cast
 
 import psycopg
@@ -51,6 +53,8 @@ def create_postgres_engine(
     opened yet. `initialize=False` spares what SQLAlchemy asks the server at first, which reflection alone needs.
     """
     parameters = {"connect_timeout": connect_timeout} | libpq_parameters(url)
+    if parameters.get("sslrootcert") == "system":
+        _find_the_systems_authorities()
 
     def open_connection() -> "psycopg.Connection[Any]":
         connection = connect(parameters)
@@ -73,6 +77,14 @@ def create_postgres_engine(
     if not initialize:
         engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]  # it would wait without a bound
     return engine
+
+
+def _find_the_systems_authorities() -> None:
+    """The OpenSSL that comes with the driver looks for them where no system has them; Python's own knows better."""
+    paths = ssl.get_default_verify_paths()
+    for variable, place in ((paths.openssl_cafile_env, paths.cafile), (paths.openssl_capath_env, paths.capath)):
+        if place:
+            os.environ.setdefault(variable, place)
 
 
 def _ask_nothing(connection: Connection) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable
-from math import inf
+from math import ceil, inf
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+STUCK_SECONDS: Final = 1.0
+"""After so long without anything that finishes, none may before the first that was accepted is given up."""
+
 
 class DatabaseExecutor:
     """Runs operations on `connections` connections; `queue` more may wait; each is answered within `deadline` seconds.
@@ -31,10 +34,12 @@ class DatabaseExecutor:
         self._capacity = connections + queue
         self._share = max(1, connections // 2)
         self._deadline = deadline
-        self._unfinished: set[Job[Any]] = set()
+        self._unfinished: dict[Job[Any], float] = {}
+        """Each with the time when it was accepted, in this order."""
         self._alike: dict[Hashable, int] = {}
         self._behind: dict[Hashable, deque[Job[Any]]] = {}
         self._last_success = -inf
+        self._last_finish = -inf
         self._is_lost = False
         self._jobs: asyncio.Queue[Job[Any] | None] = asyncio.Queue()
         self._workers: list[Worker] = []
@@ -62,10 +67,10 @@ class DatabaseExecutor:
         operation that has not begun by then never begins; one that has is cancelled on the server, then cut off.
         """
         if len(self._unfinished) >= self._capacity:
-            raise StorageOverloaded("the queue for the database is full")
+            raise StorageOverloaded("the queue for the database is full", self._seconds_until_room())
         loop = asyncio.get_running_loop()
         job: Job[T] = Job(operation, about, may_repeat, loop, self._finished)
-        self._unfinished.add(job)
+        self._unfinished[job] = monotonic()
         job.timer = loop.call_later(self._deadline, job.expire)
         self._admit(job)
         try:
@@ -86,6 +91,12 @@ class DatabaseExecutor:
         """Whether an operation has, and none has failed since."""
         return monotonic() - self._last_success < seconds
 
+    def _seconds_until_room(self) -> int:
+        accepted = next(iter(self._unfinished.values()))
+        waited = monotonic() - accepted
+        is_stuck = waited > STUCK_SECONDS and self._last_finish < accepted
+        return max(1, ceil(self._deadline - waited)) if is_stuck else 1
+
     def _admit(self, job: Job[Any]) -> None:
         if job.about is not None:
             running = self._alike.get(job.about, 0)
@@ -96,7 +107,8 @@ class DatabaseExecutor:
         self._jobs.put_nowait(job)
 
     def _finished(self, job: Job[Any]) -> None:
-        self._unfinished.discard(job)
+        self._unfinished.pop(job, None)
+        self._last_finish = monotonic()
         if job.about is None:
             return
         if behind := self._behind.get(job.about):

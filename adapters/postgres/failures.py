@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from domain.errors import StorageError, StorageOverloaded, StorageUnavailable
 
 _OVERLOADED: Final = ("53",)  # insufficient resources: connections, memory, disk
+_READ_ONLY: Final = "25006"
 _UNAVAILABLE: Final = (
     "08",  # connection exceptions
-    "25006",  # a read-only server, after a failover
+    _READ_ONLY,  # after a failover
     "26000",  # an unknown prepared statement: a pooler crosses them
     "28",  # refused credentials
     "3D000",  # the database is gone
@@ -76,6 +77,11 @@ def _joined(facts: dict[str, str]) -> str:
 def is_crossed(error: Exception) -> bool:
     """Whether a pooler has given us a server connection on which other statements are prepared than ours."""
     return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "") in _CROSSED
+
+
+def is_read_only(error: Exception) -> bool:
+    """Whether the server takes no writes, as one does that a failover has left behind."""
+    return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "") == _READ_ONLY
 
 
 def is_undone(error: Exception) -> bool:

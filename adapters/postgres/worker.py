@@ -35,6 +35,7 @@ class Worker:
         self._connection: Connection | None = None
         self._socket: socket.socket | None = None
         self._interruption: asyncio.Task[None] | None = None
+        self._must_reconnect = False
 
     async def run(self) -> None:
         try:
@@ -63,9 +64,10 @@ class Worker:
             return None
 
     async def _connect(self) -> Connection:
-        if self._connection and not is_usable(driver_connection(self._connection)):
+        if self._connection and (self._must_reconnect or not is_usable(driver_connection(self._connection))):
             self._disconnect()
         if not self._connection:
+            self._must_reconnect = False
             connection = await on_thread(self._engine.connect)
             self._socket = duplicate_socket(driver_connection(connection))
             self._connection = connection
@@ -92,6 +94,9 @@ class Worker:
             self._disconnect()
             if failures.is_crossed(error):
                 forbid_prepared_statements(self._engine)
+            if failures.is_read_only(error):
+                for worker in self._crew:  # whose connections lead to the same server
+                    worker._must_reconnect = True  # noqa: SLF001 - its own kind
             if job.is_repeated_after(error):
                 self._jobs.put_nowait(job)
             else:

@@ -50,7 +50,7 @@ class OnPostgres:
 
 
 class OnPgBouncer(OnPostgres):
-    """The same through a pooler that knows no prepared statements, with more clients than server connections."""
+    """The same through each kind of pooler, with more clients than server connections."""
 
     @pytest.fixture
     async def tasks(self, pooled_url: str) -> AsyncIterator[TaskRepository]:

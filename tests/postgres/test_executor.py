@@ -1,12 +1,14 @@
 """The database executor: bounded, on time, and never short of a worker."""
 
 import asyncio
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.util.concurrency import await_
 
+from adapters.postgres import executor
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
@@ -52,6 +54,30 @@ async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(
     assert await running
     assert await waiting
     assert await database.run(backend)
+
+
+@pytest.mark.parametrize(
+    ("stuck_seconds", "finish", "least", "most"), [(0, 0, 200, 300), (0, 1, 1, 1), (3600, 0, 1, 1)]
+)
+async def test_who_is_refused_is_told_to_wait_a_second_or_where_nothing_finishes_until_something_is_given_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, stuck_seconds: float, finish: int, least: int, most: int
+) -> None:
+    monkeypatch.setattr(executor, "STUCK_SECONDS", stuck_seconds)
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=0, deadline=300)
+    database.start()
+    release = asyncio.Event()
+    first = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
+    await asyncio.sleep(0)  # it has been accepted
+    for _ in range(finish):
+        await database.run(backend)
+    second = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
+    await asyncio.sleep(0)
+    with pytest.raises(StorageOverloaded) as refused:
+        await database.run(backend)
+    release.set()
+    await asyncio.gather(first, second)
+    await database.close()
+    assert least <= refused.value.seconds <= most
 
 
 async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(database: DatabaseExecutor) -> None:
@@ -115,6 +141,30 @@ async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(da
     release.set()  # while the cancel is under way
     await _until_served(database)
     assert await database.run(backend) != first
+
+
+async def test_a_server_that_takes_no_writes_any_more_is_left_with_all_connections(
+    database_url: str, alice: UserId
+) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=20)
+    database.start()
+
+    async def on_both(statement: TextClause) -> set[Any]:
+        barrier = asyncio.Barrier(2)
+
+        def execute(connection: Connection) -> Any:
+            await_(barrier.wait())
+            return connection.execute(statement).scalar_one()
+
+        return set(await asyncio.gather(*(database.run(execute) for _ in range(2))))
+
+    demoted = text("select pg_backend_pid() from set_config('default_transaction_read_only', 'on', false)")
+    before = await on_both(demoted)
+    with pytest.raises(StorageUnavailable):
+        await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+    assert before.isdisjoint(await on_both(BACKEND))
+    await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+    await database.close()
 
 
 async def test_one_locked_row_does_not_hold_up_the_others(

@@ -7,29 +7,20 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import psycopg
 import pytest
 from psycopg import sql
 
 from adapters.embedded_postgres import embedded_postgres
 from tests.databases import with_parameters
-from tests.system.service import Service, clean_environment, run, serving
+from tests.planted import PLANTED
+from tests.system.service import Service, assert_refused, clean_environment, client_of, run, serving
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "planted-password"  # noqa: S105 - planted, to be looked for
-
-
-def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged: Sequence[str] = ()) -> None:
-    assert ended.returncode != 0
-    assert [json.loads(line)["event"] for line in ended.stdout.splitlines()] == list(logged)
-    assert len(ended.stderr.splitlines()) == 1
-    for word in words:
-        assert word in ended.stderr
-    assert PASSWORD not in ended.stderr
+PASSWORD = f"{PLANTED}-password"
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "distribute"])
@@ -137,7 +128,7 @@ def checkout() -> Iterator[Path]:
 
 def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path) -> None:
     titles: list[str] = []
-    for title in ("first run", "second run"):
+    for title in (f"{PLANTED} first", f"{PLANTED} second"):
         command = (sys.executable, "-c", "from entrypoints.cli import main; main()", "dev")
         # What the environment says of a database is none of its business.
         elsewhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "MIGRATION_DATABASE_URL": "postgresql://"}
@@ -148,11 +139,11 @@ def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: 
             answer = subprocess.run(request, shell=True, capture_output=True, check=True, text=True)  # noqa: S602 - as printed
             assert json.loads(answer.stdout)["title"] == "Buy milk"
             address = request.split()[1].removesuffix("/v1/tasks")
-            with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
+            with client_of(address) as client:
                 client.post("/v1/tasks", json={"title": title})
                 titles = [task["title"] for task in client.get("/v1/tasks").json()["items"]]
             assert service.end(signal.SIGINT) == 0
-    assert titles == ["second run", "Buy milk", "first run", "Buy milk"]
+    assert titles == [f"{PLANTED} second", "Buy milk", f"{PLANTED} first", "Buy milk"]
 
 
 def test_a_second_dev_leaves_the_first_alone(checkout: Path) -> None:
@@ -163,7 +154,7 @@ def test_a_second_dev_leaves_the_first_alone(checkout: Path) -> None:
         with Service({}, command=command, cwd=checkout) as second:
             assert "does `taskward dev` run already?" in second.wait_for("taskward: ")
             assert second.process.wait() == 1
-        with httpx2.Client(base_url=address, verify=False) as client:
+        with client_of(address) as client:
             assert client.get("/health/ready").status_code == 200
         assert first.end(signal.SIGHUP) == 0
 
