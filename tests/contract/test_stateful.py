@@ -287,6 +287,7 @@ def test_postgres_answers_and_stores_what_the_fake_does(subject: Subject) -> Non
             derandomize=not EXAMPLES,
             database=None,
             deadline=None,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
     )
