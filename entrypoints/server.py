@@ -55,6 +55,7 @@ def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
         log_config=None,  # the factory configures logging in each process
         access_log=False,  # the application's own request log has more to say
         server_header=False,
+        proxy_headers=False,  # nothing here depends on the address or the scheme of whoever calls
         timeout_graceful_shutdown=settings.shutdown_grace_seconds,
     )
     if reload:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, literal_column, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres.engine import create_postgres_engine
@@ -106,7 +106,7 @@ async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_cos
 
 
 def _echo(connection: Connection, number: int) -> int:
-    return int(connection.execute(text("select :number"), {"number": number}).scalar_one())
+    return int(connection.execute(select(literal_column(str(number)))).scalar_one())
 
 
 async def test_when_a_host_of_the_url_is_gone_the_next_one_serves(database_url: str) -> None:
