@@ -13,10 +13,10 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, literal_column, select, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.engine import create_postgres_engine, libpq_parameters
 from adapters.postgres.executor import DatabaseExecutor
 from domain.errors import StorageUnavailable
 from tests.databases import with_parameters
@@ -36,6 +36,14 @@ async def crew(url: str, *, connections: int, deadline: float) -> AsyncIterator[
     database.start()
     yield database
     await database.close()
+
+
+def test_a_silent_network_is_noticed_in_time_or_in_the_time_that_the_url_says() -> None:
+    ours = libpq_parameters("postgresql://user@host/tasks")
+    theirs = libpq_parameters("postgresql://user@host/tasks?keepalives_idle=7&tcp_user_timeout=7000")
+    assert ours["keepalives_idle"] + ours["keepalives_interval"] * ours["keepalives_count"] == 45
+    assert ours["tcp_user_timeout"] == 10_000
+    assert (theirs["keepalives_idle"], theirs["tcp_user_timeout"]) == ("7", "7000")
 
 
 def test_the_systems_authorities_are_those_that_python_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +114,7 @@ async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_cos
 
 
 def _echo(connection: Connection, number: int) -> int:
-    return int(connection.execute(select(literal_column(str(number)))).scalar_one())
+    return int(connection.execute(text(f"select {number}")).scalar_one())
 
 
 async def test_when_a_host_of_the_url_is_gone_the_next_one_serves(database_url: str) -> None:

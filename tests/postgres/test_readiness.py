@@ -9,7 +9,7 @@ from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.readiness import PostgresReadiness
 from adapters.postgres.repository import PostgresTaskRepository
-from domain.errors import StorageUnavailable
+from domain.errors import StorageOutdated, StorageUnavailable
 from domain.task import TaskDraft, UserId
 from tests.postgres.wire import Wire
 
@@ -64,3 +64,11 @@ async def test_a_probe_each_second_asks_twice_a_minute_alone(
         monkeypatch.setattr(executor, "monotonic", lambda now=float(second): now)
         await PostgresReadiness(database).check()
     assert len(wire.statements) == 2
+
+
+async def test_a_database_whose_schema_is_not_current_is_not_ready(empty_database_url: str) -> None:
+    database = DatabaseExecutor(create_postgres_engine(empty_database_url), connections=1, queue=1, deadline=5)
+    database.start()
+    with pytest.raises(StorageOutdated):
+        await PostgresReadiness(database).check()
+    await database.close()

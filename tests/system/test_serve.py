@@ -14,6 +14,8 @@ from adapters.embedded_postgres import embedded_postgres
 from tests.planted import PLANTED
 from tests.system.service import PATIENCE_SECONDS, TASK, Service, run, serving
 
+EACH_ON_ITS_OWN = {"Connection": "close"}
+"""So that the next request may reach the other worker."""
 WRITERS = 4
 WRITES_BEFORE_THE_KILL = 50
 
@@ -88,7 +90,9 @@ def until_both_tell(service: Service, client: httpx2.Client, event: str) -> None
     until = monotonic() + PATIENCE_SECONDS
     while len(service.events(event)) < 2:
         assert monotonic() < until, service.lines
-        client.get("/v1/tasks", headers={"Connection": "close"})  # so that the next may reach the other one
+        client.get("/v1/tasks", headers=EACH_ON_ITS_OWN)
+    for _ in range(20):  # of which neither has anything more to tell
+        client.get("/v1/tasks", headers=EACH_ON_ITS_OWN)
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])

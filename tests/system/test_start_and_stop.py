@@ -86,6 +86,15 @@ def test_what_libpq_does_not_take_is_told_at_once(database_url: str, parameters:
     assert_refused(run("serve", DATABASE_URL=with_parameters(database_url, **parameters)), "cannot be reached")
 
 
+def test_a_host_of_the_database_that_is_not_found_is_told() -> None:
+    ended = run("serve", DATABASE_URL="postgresql://user@nowhere.invalid/tasks")
+    assert ended.returncode != 0
+    assert ended.stderr.startswith(
+        "taskward: DATABASE_URL: it cannot be reached: failed to resolve host 'nowhere.invalid'"
+    )
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_a_schema_that_is_newer_than_the_release_is_served_and_not_migrated(migrated_url: str) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '9999'")

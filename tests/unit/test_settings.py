@@ -131,8 +131,14 @@ def test_a_value_at_the_bound_is_taken(
     [
         ("u:p%40%2F%3A@h:6432/d", {"user": "u", "password": "p@/:", "host": "h", "port": "6432", "dbname": "d"}),
         (
-            "u@h/d?sslmode=verify-full&sslrootcert=system&channel_binding=require",
-            {"sslmode": "verify-full", "sslrootcert": "system", "channel_binding": "require"},
+            "u@h/d?sslmode=verify-full&sslrootcert=system&channel_binding=require&sslnegotiation=direct&gssencmode=disable",
+            {
+                "sslmode": "verify-full",
+                "sslrootcert": "system",
+                "channel_binding": "require",
+                "sslnegotiation": "direct",
+                "gssencmode": "disable",
+            },
         ),
         (
             "u@one:5432,two:5433/d?target_session_attrs=read-write",
