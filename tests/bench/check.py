@@ -3,7 +3,7 @@
 import httpx2
 
 from tests.bench.operations import OPERATIONS
-from tests.bench.servers import Running
+from tests.bench.stage import Running
 
 
 def check(running: Running) -> None:

@@ -3,77 +3,76 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from statistics import median, quantiles
 
-from tests.bench.database import Key
+import uvloop
+
 from tests.bench.load import Sample, load
+from tests.bench.meter import Cost, Meter
 from tests.bench.operations import OPERATIONS
-from tests.bench.servers import Running
+from tests.bench.stage import Running
 
-Supply = Callable[[int], list[Key]]
-"""Makes so many tasks that can be deleted."""
+DELETABLE_PER_SECOND = 10_000
+"""More than any server deletes."""
 
 
-@dataclass
 class Comparison:
     """All samples, by operation and server; those of one round stand at one index."""
 
-    samples: dict[str, dict[str, list[Sample]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    def __init__(self) -> None:
+        self.samples: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
 
-    def ratio(self, operation: str, server: str, other: str) -> float:
-        """How many times as many operations per second as the other: the median of the rounds."""
-        pairs = zip(self.samples[operation][server], self.samples[operation][other], strict=True)
-        return median(ours.rate / theirs.rate for ours, theirs in pairs)
-
+    @property
     def servers(self) -> list[str]:
         return list(next(iter(self.samples.values())))
 
-    def cpu_ratio(self, operation: str, server: str, other: str) -> float:
-        """How many times as many operations per second of its own processor: whatever else there is to wait for."""
+    def ratio(self, operation: str, server: str, other: str, what: Callable[[Sample], float]) -> float:
+        """How many times as much of it as the other: the median of the rounds."""
         pairs = zip(self.samples[operation][server], self.samples[operation][other], strict=True)
-        return median(theirs.cpu / ours.cpu for ours, theirs in pairs)
+        return median(what(ours) / what(theirs) for ours, theirs in pairs)
 
-    def rate(self, operation: str, server: str) -> float:
-        return median(sample.rate for sample in self.samples[operation][server])
+    def middle(self, operation: str, server: str, what: Callable[[Sample], float]) -> float:
+        return median(map(what, self.samples[operation][server]))
 
     def latency(self, operation: str, server: str, percentile: int) -> float:
         """In milliseconds, over all rounds."""
         latencies = [latency for sample in self.samples[operation][server] for latency in sample.latencies]
         return quantiles(latencies, n=100)[percentile - 1] * 1000
 
-    def cpu(self, operation: str, server: str) -> float:
-        """Of the server, in microseconds per operation."""
+    def cost(self, operation: str, server: str) -> Cost:
+        """Per operation, over all rounds."""
         samples = self.samples[operation][server]
-        return sum(sample.server_cpu for sample in samples) / sum(sample.operations for sample in samples) * 1e6
+        operations = sum(sample.operations for sample in samples)
+        return Cost(*(sum(spent) / operations for spent in zip(*(sample.cost for sample in samples), strict=True)))
 
-    def load_cpu(self) -> float:
-        """Of the load itself, in microseconds per operation."""
-        samples = [sample for by_server in self.samples.values() for of in by_server.values() for sample in of]
-        return sum(sample.load_cpu for sample in samples) / sum(sample.operations for sample in samples) * 1e6
+    def busy(self, operation: str, server: str) -> float:
+        """How much of the time the server was on a processor."""
+        samples = self.samples[operation][server]
+        return sum(sample.cost.server for sample in samples) / sum(sample.seconds for sample in samples)
 
 
 def compare(
     servers: Sequence[Running],
-    keys: list[Key],
-    supply: Supply,
-    *,
     operations: Sequence[str],
+    *,
     rounds: int,
-    connections: int,
     seconds: float,
-    tell: Callable[[str], None],
+    connections: int = 32,
 ) -> Comparison:
     comparison = Comparison()
-    enough = 10_000
-    for number in range(rounds):
-        for name in operations:
-            operation = OPERATIONS[name]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for number in range(rounds):
             # Each comes first in turn, so that none always follows the same other.
-            for server in [*servers[number % len(servers) :], *servers[: number % len(servers)]]:
-                chosen = supply(int(enough * (seconds + 1))) if name == "delete" else keys
-                requests = operation.requests(server.server.api, chosen)
-                sample = asyncio.run(load(server.port, requests, operation.status, server.cpu, connections, seconds))
-                comparison.samples[name][server.server.name].append(sample)
-        tell(f"round {number + 1} of {rounds}")
+            first = number % len(servers)
+            for name in operations:
+                for server in [*servers[first:], *servers[:first]]:
+                    work = _work(server, name, connections, seconds)
+                    comparison.samples[name][server.server.name].append(runner.run(work))
     return comparison
+
+
+async def _work(server: Running, name: str, connections: int, seconds: float) -> Sample:
+    operation, tasks = OPERATIONS[name], server.tasks
+    keys = tasks.to_delete(int(DELETABLE_PER_SECOND * (seconds + 1))) if operation.is_final else server.keys
+    requests = operation.requests(server.server.api, keys)
+    return await load(server.port, requests, operation.status, Meter(server), connections, seconds)

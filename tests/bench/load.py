@@ -1,10 +1,13 @@
 """The load: keep-alive connections that each send the next request as soon as they have the last one's answer."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from time import perf_counter, process_time
+from statistics import median
+from time import perf_counter
 from typing import cast
+
+from tests.bench.meter import Cost, Meter
 
 WARM_UP_SECONDS = 0.1
 PATIENCE_SECONDS = 10
@@ -22,41 +25,38 @@ class Sample:
 
     operations: int
     seconds: float
-    server_cpu: float
-    load_cpu: float
+    cost: Cost
     latencies: list[float]
 
-    @property
     def rate(self) -> float:
+        """Operations per second."""
         return self.operations / self.seconds
 
-    @property
-    def cpu(self) -> float:
-        """Of the server, in seconds per operation."""
-        return self.server_cpu / self.operations
+    def p50(self) -> float:
+        """In seconds."""
+        return median(self.latencies)
 
 
 class _Slice:
     """What the connections of a slice share."""
 
-    def __init__(self, requests: Iterator[bytes], status: bytes, server_cpu: Callable[[], float]) -> None:
+    def __init__(self, requests: Iterator[bytes], status: bytes, meter: Meter) -> None:
         self.requests = requests
         self.status = status
         self.latencies: list[float] = []
         self.done: asyncio.Future[Sample] = asyncio.get_running_loop().create_future()
-        self._server_cpu = server_cpu
+        self._meter = meter
+        self._began = 0.0
 
     def begin(self) -> None:
+        self._meter.start()
         self.latencies.clear()
-        self._cpu = self._server_cpu(), process_time()
         self._began = perf_counter()
 
     def end(self) -> None:
         if not self.done.done():
             seconds = perf_counter() - self._began
-            load_cpu = process_time() - self._cpu[1]
-            server_cpu = self._server_cpu() - self._cpu[0]
-            self.done.set_result(Sample(len(self.latencies), seconds, server_cpu, load_cpu, self.latencies.copy()))
+            self.done.set_result(Sample(len(self.latencies), seconds, self._meter.stop(), self.latencies.copy()))
 
 
 class _Connection(asyncio.Protocol):
@@ -122,17 +122,15 @@ def _length_of_body(head: bytes) -> int:
 
 
 async def load(
-    port: int, requests: Iterator[bytes], status: int, server_cpu: Callable[[], float], connections: int, seconds: float
+    port: int, requests: Iterator[bytes], status: int, meter: Meter, connections: int, seconds: float
 ) -> Sample:
     """What happens in so many seconds after a short warm-up. Raises `UnexpectedAnswer` on any other status."""
     loop = asyncio.get_running_loop()
-    shared = _Slice(requests, str(status).encode(), server_cpu)
-    clients = [_Connection(shared) for _ in range(connections)]
-    for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]  # a default
+    shared = _Slice(requests, str(status).encode(), meter)
+    made = [await loop.create_connection(lambda: _Connection(shared), "127.0.0.1", port) for _ in range(connections)]
     loop.call_later(WARM_UP_SECONDS, shared.begin)
     loop.call_later(WARM_UP_SECONDS + seconds, shared.end)
     async with asyncio.timeout(WARM_UP_SECONDS + seconds + PATIENCE_SECONDS):
         sample = await shared.done
-        await asyncio.gather(*(client.idle for client in clients))
+        await asyncio.gather(*(connection.idle for _, connection in made))
     return sample

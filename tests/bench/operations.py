@@ -1,13 +1,11 @@
 """The five operations that are measured, as bytes that are ready to be sent."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
 from tests.bench.database import Key
-
-Keys = Callable[[int], list[Key]]
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,13 @@ class Operation:
     status: int
     body: dict[str, object] | None = None
     is_about_one: bool = True
+    is_final: bool = False
 
     def requests(self, api: Api, keys: list[Key]) -> Iterator[bytes]:
-        """One for each key, over and over; only once where the task is gone after it."""
-        requests = [self.request(api, key) for key in keys]
-        return iter(requests) if self.method == "DELETE" else cycle(requests)
+        """One for each key, over and over; where the task is gone after it, the key is taken away."""
+        if self.is_final:
+            return (self.request(api, keys.pop()) for _ in range(len(keys)))
+        return cycle([self.request(api, key) for key in keys])
 
     def request(self, api: Api, key: Key) -> bytes:
         user, task_id = key
@@ -45,5 +45,5 @@ OPERATIONS = {
     "read": Operation("GET", 200),
     "list": Operation("GET", 200, is_about_one=False),
     "patch": Operation("PATCH", 200, {"title": "Buy bread", "completed": True}),
-    "delete": Operation("DELETE", 204),
+    "delete": Operation("DELETE", 204, is_final=True),
 }
