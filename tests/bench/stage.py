@@ -5,11 +5,12 @@ import os
 import subprocess
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
-import httpx2
 import psutil
 
 from tests.bench.database import Key, Tasks, free_port
@@ -50,21 +51,22 @@ class Stage:
         with log.open("wb") as output, _only_on(self._cores):
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
         try:
-            _wait_for(f"http://127.0.0.1:{port}{server.api.tasks}", process)
+            _wait_for(port, server.api.tasks, process)
             yield Running(server, port, psutil.Process(process.pid), log, tasks, tasks.keys)
         finally:
             process.terminate()
             process.wait(PATIENCE_SECONDS)
 
 
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for(port: int, path: str, process: "subprocess.Popen[bytes]") -> None:
     began = perf_counter()
     while process.poll() is None and perf_counter() - began < PATIENCE_SECONDS:
-        with contextlib.suppress(httpx2.TransportError):
-            httpx2.get(url, headers={"X-User-Id": "nobody"})
-            return
+        with contextlib.suppress(OSError), contextlib.closing(HTTPConnection("127.0.0.1", port)) as connection:
+            connection.request("GET", path, headers={"X-User-Id": "nobody"})
+            if connection.getresponse().status == HTTPStatus.OK:
+                return
         sleep(0.01)
-    raise TimeoutError(f"there is no answer from {url}")
+    raise TimeoutError(f"there is no answer on port {port}")
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Two workers beside one.
 
-On a machine of two cores the load and PostgreSQL need their share of the same two, so the requests that come through say
-little. What says it is how much of a core a request costs the service, and how evenly the workers share the work: with
-cores of their own they do as much as the busiest of them has time for.
+On a machine of two cores the load and PostgreSQL need their share of the same two, so the requests that come through
+say little. What says it is how much of a core a request costs the service, and how evenly the workers share the work:
+with cores of their own they do as much as the busiest of them has time for.
 """
 
 from contextlib import ExitStack, closing
