@@ -38,8 +38,9 @@ def measure(options: Options) -> Finding:
     text = measures(comparison)
     if columns := _columns(comparison):
         text += f"\n\n{ratios(TASKWARD.name, list(comparison.samples), columns)}"
+    text += f"\n\nOther programs took {max(0, comparison.disturbance()):.0%} of the machine meanwhile."
     figures = {
-        operation: {server: comparison.middle(operation, server, Sample.rate) for server in comparison.servers}
+        operation: {server: 1 / comparison.cost(operation, server).server for server in comparison.servers}
         for operation in comparison.samples
     }
     return Finding(text, figures)
@@ -51,13 +52,14 @@ def _columns(comparison: Comparison) -> list[Column]:
     def ratio(other: str, what: Callable[[Sample], float]) -> Callable[[str], float]:
         return lambda operation: comparison.ratio(operation, TASKWARD.name, other, what)
 
-    def frugality(operation: str) -> float:
-        return comparison.cost(operation, FLOOR.name).server / comparison.cost(operation, TASKWARD.name).server
+    def per_cpu(other: str) -> Callable[[str], float]:
+        return lambda operation: (
+            comparison.cost(operation, other).server / comparison.cost(operation, TASKWARD.name).server
+        )
 
     if TASKWARD.name not in comparison.servers:
         return []
     others = [server for server in comparison.servers if server != TASKWARD.name]
-    columns: list[Column] = [(f"operations/s of {other}", ratio(other, Sample.rate)) for other in others]
-    if FLOOR.name in others:
-        columns += [("p50 of floor", ratio(FLOOR.name, Sample.p50)), ("floor's CPU of ours", frugality)]
-    return columns
+    columns = [(f"operations/s ÷ {other}", ratio(other, Sample.rate)) for other in others]
+    columns += [(f"operations per CPU ÷ {other}", per_cpu(other)) for other in others]
+    return columns + [(f"p50 ÷ {other}", ratio(other, Sample.p50)) for other in others if other == FLOOR.name]

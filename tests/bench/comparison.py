@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from statistics import median, quantiles
 
+import psutil
 import uvloop
 
-from tests.bench.load import Sample, load
+from tests.bench.load import WARM_UP_SECONDS, Sample, load
 from tests.bench.meter import Cost, Meter
 from tests.bench.operations import OPERATIONS
 from tests.bench.stage import Running
@@ -50,6 +51,12 @@ class Comparison:
         samples = self.samples[operation][server]
         return sum(sample.cost.server for sample in samples) / sum(sample.seconds for sample in samples)
 
+    def disturbance(self) -> float:
+        """How much of the machine other programs took meanwhile."""
+        samples = [sample for by_server in self.samples.values() for of in by_server.values() for sample in of]
+        others = sum(2 * sample.cost.machine - sum(sample.cost) for sample in samples)
+        return float(others / (psutil.cpu_count() * sum(sample.seconds for sample in samples)))
+
 
 def compare(
     servers: Sequence[Running],
@@ -73,6 +80,8 @@ def compare(
 
 async def _work(server: Running, name: str, connections: int, seconds: float) -> Sample:
     operation, tasks = OPERATIONS[name], server.tasks
-    keys = tasks.to_delete(int(DELETABLE_PER_SECOND * (seconds + 1))) if operation.is_final else server.keys
+    keys = (
+        tasks.to_delete(int(DELETABLE_PER_SECOND * (seconds + WARM_UP_SECONDS))) if operation.is_final else server.keys
+    )
     requests = operation.requests(server.server.api, keys)
     return await load(server.port, requests, operation.status, Meter(server), connections, seconds)

@@ -13,6 +13,8 @@ class Cost(NamedTuple):
     server: float
     database: float
     load: float
+    machine: float
+    """All that has been spent on it, by whomever."""
 
 
 class Meter:
@@ -20,7 +22,7 @@ class Meter:
 
     def __init__(self, server: Running) -> None:
         self._server = server
-        self._before = Cost(0, 0, 0)
+        self._before = Cost(0, 0, 0, 0)
 
     def start(self) -> None:
         self._before = self._now()
@@ -29,7 +31,11 @@ class Meter:
         return Cost(*(now - before for now, before in zip(self._now(), self._before, strict=True)))
 
     def _now(self) -> Cost:
-        return Cost(spent(self._server.root), spent(self._server.tasks.postmaster), process_time())
+        times = psutil.cpu_times()
+        waiting = times.idle + getattr(times, "iowait", 0)
+        return Cost(
+            spent(self._server.root), spent(self._server.tasks.postmaster), process_time(), sum(times[:8]) - waiting
+        )
 
 
 def spent(root: psutil.Process) -> float:

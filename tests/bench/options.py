@@ -34,9 +34,9 @@ class Options:
         parser.add_argument("--connections", type=int, default=32, help="of the load")
         parser.add_argument("--workers", type=int, default=1, help="of each server")
         parser.add_argument("--delay-ms", type=float, default=0, help="each way, between servers and database")
-        parser.add_argument("--write", action="store_true", help="measure all, and write it into docs/")
+        parser.add_argument("--write", action="store_true", help="into docs/; all parts if none is given")
         chosen = vars(parser.parse_args())
-        chosen["parts"] = PARTS if chosen["write"] else tuple(chosen["parts"]) or ("beside",)
+        chosen["parts"] = tuple(chosen["parts"]) or (PARTS if chosen["write"] else PARTS[:1])
         return cls(**chosen)
 
 

@@ -22,7 +22,8 @@ def write(found: dict[str, Finding]) -> None:
         if places != 1:
             raise LookupError(f"{page} has no place for {part}")
     page.write_text(text)
-    (DOCS / "performance.svg").write_text(draw(found["beside"].figures, found["distance"].figures))
+    if {"beside", "distance"} <= found.keys():
+        (DOCS / "performance.svg").write_text(draw(found["beside"].figures, found["distance"].figures))
 
 
 def _machine() -> Finding:

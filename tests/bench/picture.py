@@ -1,4 +1,4 @@
-"""Two charts in one SVG: operations per second side by side, and latency against the distance to the database.
+"""Two charts in one SVG: operations per second of CPU side by side, and latency against the distance to the database.
 
 It has no background and takes greys that can be read on white and on black, so that it fits either theme.
 """
@@ -7,30 +7,31 @@ from collections.abc import Iterator, Sequence
 from math import ceil, log10
 
 WIDTH, HEIGHT = 900, 340
-TOP, BOTTOM = 64, 290
+TOP, BOTTOM = 66, 290
 COLOURS = {"Taskward": "#0969da", "floor": "#8c959f", "FastAPI": "#bf8700", "Django": "#2da44e"}
 STYLE = "text{font:13px system-ui,sans-serif;fill:#768390}.title{font-weight:600}.axis{stroke:#768390;opacity:.35}"
 
 
 def draw(rates: dict[str, dict[str, float]], latencies: dict[str, dict[str, float]]) -> str:
-    """`rates` by operation and server, `latencies` in milliseconds by server and distance."""
+    """`rates` per second by operation and server, `latencies` in milliseconds by server and distance."""
     body = "\n".join([*_legend(list(next(iter(rates.values())))), *_bars(rates, 50, 500), *_lines(latencies, 590, 880)])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n'
-        f"<title>Operations per second, and latency by distance to the database</title>\n"
+        f"<title>Operations per second of CPU, and latency by distance to the database</title>\n"
         f"<style>{STYLE}</style>\n{body}\n</svg>\n"
     )
 
 
 def _legend(servers: Sequence[str]) -> Iterator[str]:
     for number, server in enumerate(servers):
-        x = 50 + 95 * number
+        x = 50 + 90 * number
         yield f'<rect x="{x}" y="{HEIGHT - 18}" width="11" height="11" rx="2" fill="{COLOURS[server]}"/>'
         yield _text(x + 16, HEIGHT - 8, server)
 
 
 def _bars(rates: dict[str, dict[str, float]], left: int, right: int) -> Iterator[str]:
-    yield _text(left, 24, "Operations per second, one worker", "title")
+    yield _text(left, 24, "Operations per second of CPU", "title")
+    yield _text(left, 42, "what one worker does on a core that nothing else holds up")
     top = max(max(group.values()) for group in rates.values())
     yield from _grid(left, right, top)
     group_width = (right - left) / len(rates)
@@ -46,7 +47,7 @@ def _bars(rates: dict[str, dict[str, float]], left: int, right: int) -> Iterator
 
 
 def _lines(latencies: dict[str, dict[str, float]], left: int, right: int) -> Iterator[str]:
-    yield _text(left, 24, "p50 of a read, in ms")
+    yield _text(left, 24, "p50 of a read, in ms", "title")
     yield _text(left, 42, "by ms to the database, each way")
     top = max(max(by_distance.values()) for by_distance in latencies.values())
     yield from _grid(left, right, top)

@@ -18,7 +18,7 @@ from tests.bench.stage import stage
 
 STARTS = 5
 IDLE_SECONDS = 20
-STAGES = 12
+STAGES = 8
 """Of growing memory; the first half warms caches up and is not counted."""
 MIB = 1024 * 1024
 
