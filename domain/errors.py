@@ -38,7 +38,11 @@ class StorageUnavailable(StorageError):
 
 
 class StorageOverloaded(StorageError):
-    """The store has no capacity left; the operation was not started."""
+    """The store has no capacity left; the operation was not started. In `seconds` there may be some again."""
+
+    def __init__(self, text: str, seconds: int = 1) -> None:
+        super().__init__(text)
+        self.seconds = seconds
 
 
 class StorageOutdated(StorageError):

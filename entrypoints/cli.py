@@ -1,10 +1,10 @@
-"""The command line: dev, migrate, serve, openapi."""
+"""The command line: dev, migrate, distribute, serve, openapi."""
 
 import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -12,6 +12,8 @@ from domain.errors import StorageError
 from entrypoints.container import Container, create_app
 from entrypoints.server import address_of, end_in_order, listen, run
 from entrypoints.settings import HOME, ConfigurationError
+
+T = TypeVar("T")
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -58,9 +60,22 @@ def migrate() -> None:
     container = Container()
     container.logging()
     variable, _ = container.settings().migration_database()
-    _wait(variable, container.wait_to_migrate)
+    _about(variable, container.wait_to_migrate)
     container.upgrade_schema()
     typer.echo("The schema is at the newest revision.")
+
+
+@cli.command()
+def distribute() -> None:
+    """Spread the tasks over the servers of a Citus cluster, by user. Does nothing where they are already."""
+    container = Container()
+    container.logging()
+    variable, _ = container.settings().migration_database()
+    _about(variable, container.wait_to_migrate)
+    if _about(variable, container.distribute):
+        typer.echo("The tasks are now distributed by user_id.")
+    else:
+        typer.echo("The tasks were distributed by user_id already. Nothing was changed.")
 
 
 @cli.command()
@@ -73,7 +88,7 @@ def serve(
     settings = container.settings()
     container.logging()
     variable, _ = settings.serving_database()
-    _wait(variable, container.wait_to_serve)
+    _about(variable, container.wait_to_serve)
     run(settings.model_copy(update={"workers": workers} if workers else {}), listen(settings), reload=False)
 
 
@@ -83,8 +98,9 @@ def openapi() -> None:
     typer.echo(json.dumps(create_app().openapi(), indent=2, ensure_ascii=False))
 
 
-def _wait(variable: str, until_ready: Callable[[], None]) -> None:
+def _about(variable: str, action: Callable[[], T]) -> T:
+    """Does what has to do with the database of this variable, which is named where it fails."""
     try:
-        until_ready()
+        return action()
     except StorageError as error:
         raise ConfigurationError(f"{variable}: {error}") from None

@@ -7,6 +7,7 @@ from dependency_injector import containers, providers
 from fastapi import FastAPI
 
 from adapters.embedded_postgres import embedded_postgres
+from adapters.postgres.distribution import distribute
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.readiness import PostgresReadiness, wait_until_ready
@@ -17,7 +18,7 @@ from entrypoints.http.app import create_http_app
 from entrypoints.http.dependencies import Readiness
 from entrypoints.http.identity import HeaderIdentity, Identity
 from entrypoints.logs import configure_logging
-from entrypoints.server import end_with_parent
+from entrypoints.server import collect_seldom, end_with_parent
 from entrypoints.settings import Settings
 
 START_PATIENCE_SECONDS = 7.0
@@ -68,6 +69,7 @@ class Container(containers.DeclarativeContainer):
 
     migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])
     upgrade_schema = providers.Callable(upgrade, migration_engine)
+    distribute = providers.Callable(distribute, migration_engine)
     wait_to_migrate = providers.Callable(
         wait_until_ready, migration_engine, patience=START_PATIENCE_SECONDS, schema=False
     )
@@ -80,4 +82,6 @@ def create_app() -> FastAPI:
     end_with_parent()
     container = Container()
     container.logging()
-    return container.app()
+    app = container.app()
+    collect_seldom()
+    return app

@@ -42,10 +42,11 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
         rendering = [
             structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
+    writer = structlog.WriteLogger(cast("TextIO", output))
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", output)),
+        logger_factory=lambda *_: writer,
     )
     handler = logging.StreamHandler(output)
     handler.setFormatter(

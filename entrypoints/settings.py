@@ -29,6 +29,12 @@ def _postgres_url(value: SecretStr) -> SecretStr:
         parameters = conninfo_to_dict(url)
     except (psycopg.ProgrammingError, UnicodeError):  # their texts quote the password
         raise ValueError("is not a URL that libpq understands") from None
+    try:
+        for host in str(parameters.get("host") or "").split(","):
+            if not host.startswith(("/", "@")):  # of a Unix socket
+                host.encode("idna")
+    except UnicodeError:
+        raise ValueError("must give hosts whose names can be looked up") from None
     # What follows a bare @ or / in a password is taken for host, port or database, and errors would quote it.
     authority, _, path = rest.partition("?")[0].partition("/")
     ports = str(parameters.get("port") or "").split(",")

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,10 @@ from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
 from tests.databases import own_database
-from tests.pgbouncer import pgbouncer, pooled
+from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
+from tests.planted import assert_untold
+
+SCALING = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
 
@@ -64,13 +68,29 @@ def database_url(server_url: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def pooled_url(database_url: str) -> Iterator[str]:
-    """The same database through PgBouncer in transaction mode."""
-    program = pgbouncer()
+@pytest.fixture(scope="session", params=kinds())
+def pooled_url(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same database through PgBouncer in transaction mode, without and with track of prepared statements."""
+    program, tracks = pgbouncer(), request.param == "tracked"
     if program is None:
         pytest.skip("there is no PgBouncer here: apt-get install pgbouncer")
-    with pooled(database_url, program) as url:
+    if tracks and not can_track(program):
+        pytest.skip("this PgBouncer keeps no track of prepared statements: PGBOUNCER=/path names one from 1.21 on")
+    with pooled(database_url, program, tracks=tracks) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def distributed_url(server_url: str) -> Iterator[str]:
+    """A database whose primary key was changed by hand, as the guide says, for a table that is to be distributed."""
+    (change,) = re.findall(
+        r"^ *```sql\n +(create unique index.+?)^ *```", SCALING.read_text(), re.DOTALL | re.MULTILINE
+    )
+    with own_database(server_url) as url:
+        upgrade(create_postgres_engine(url))
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in change.split(";\n"):
+                connection.execute(statement.encode())
         yield url
 
 
@@ -89,7 +109,7 @@ def out_of_band(database_url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def logged() -> Iterator[LoggedLines]:
-    """What has been logged since the test began, a dictionary a line."""
+    """What has been logged since the test began, a dictionary a line; nothing planted may be among it."""
     before = structlog.get_config(), logging.root.handlers, logging.root.level
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
@@ -98,6 +118,7 @@ def logged() -> Iterator[LoggedLines]:
     structlog.configure(**before[0])
     logging.root.handlers = before[1]
     logging.root.setLevel(before[2])
+    assert_untold(output.getvalue())
 
 
 @pytest.fixture

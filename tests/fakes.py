@@ -18,12 +18,13 @@ def system_clock() -> datetime:
 class InMemoryTaskRepository(TaskRepository):
     """Tasks are immutable values, so what goes in or out is as good as a copy."""
 
-    def __init__(self, clock: Callable[[], datetime] = system_clock) -> None:
+    def __init__(self, clock: Callable[[], datetime] = system_clock, new_id: Callable[[], UUID] = uuid4) -> None:
         self.clock = clock
+        self.new_id = new_id
         self.stored: dict[tuple[UserId, UUID], Task] = {}
 
     async def add(self, owner: UserId, draft: TaskDraft) -> Task:
-        return self._add(owner, uuid4(), draft)
+        return self._add(owner, self.new_id(), draft)
 
     async def add_once(self, owner: UserId, key: IdempotencyKey, draft: TaskDraft) -> tuple[Task, bool]:
         task_id = key.task_id(owner)

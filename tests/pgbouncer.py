@@ -1,7 +1,12 @@
-"""A PgBouncer of the tests' own, in transaction mode: several clients share fewer server connections."""
+"""A PgBouncer of the tests' own, in transaction mode: several clients share fewer server connections.
+
+PGBOUNCER names one that is not where programs usually are. From 1.21 on it can keep track of prepared statements.
+"""
 
 import contextlib
 import getpass
+import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -28,11 +33,16 @@ auth_type = any
 client_login_timeout = 5
 logfile = {folder}/log
 """
+_TRACKS = "max_prepared_statements = {}\n"
+_TRACKING_SINCE = (1, 21)
 
 
 @contextlib.contextmanager
-def pooled(url: str, program: str) -> Iterator[str]:
-    """A URL that leads to the same database through the pooler. It logs in without a password."""
+def pooled(url: str, program: str, *, tracks: bool) -> Iterator[str]:
+    """A URL that leads to the same database through the pooler. It logs in without a password.
+
+    `tracks` says whether the pooler keeps track of prepared statements.
+    """
     parameters = conninfo_to_dict(url)
     password = str(parameters.get("password") or "").replace("'", "''")
     with tempfile.TemporaryDirectory(prefix="pool-") as folder:
@@ -47,6 +57,7 @@ def pooled(url: str, program: str) -> Iterator[str]:
                 size=SERVER_CONNECTIONS,
                 folder=folder,
             )
+            + (_TRACKS.format(100 if tracks else 0) if can_track(program) else "")
         )
         # It does not run as root; whom the server's socket belongs to may use it.
         socket_folder = Path(str(parameters["host"]))
@@ -63,7 +74,20 @@ def pooled(url: str, program: str) -> Iterator[str]:
 
 
 def pgbouncer() -> str | None:
-    return shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    usual = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+    return os.environ.get("PGBOUNCER") or shutil.which("pgbouncer", path=usual)
+
+
+def kinds() -> list[str]:
+    """The kinds of poolers that can be had here, or the one that would be."""
+    program = pgbouncer()
+    return ["untracked", "tracked"] if program and can_track(program) else ["untracked"]
+
+
+def can_track(program: str) -> bool:
+    told = subprocess.run([program, "--version"], capture_output=True, check=True, text=True).stdout
+    version = re.match(r"PgBouncer (\d+)\.(\d+)", told)
+    return version is not None and tuple(map(int, version.groups())) >= _TRACKING_SINCE
 
 
 def _wait_for(url: str) -> None:

@@ -1,14 +1,21 @@
 """How connections to PostgreSQL are made."""
 
-from typing import Any, Final, Literal, cast
+import os
+import ssl
+from typing import Any, Final, Literal, TypeVar, cast
 
 import psycopg
+from psycopg import waiting
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy.util.concurrency import await_, in_greenlet
 
+from adapters.postgres.guard import guard
 from adapters.postgres.prepared import PREPARE_THRESHOLD, is_safe_to_prepare, may_prepare
 
 PreparedStatements = Literal["auto", "on", "off"]
+T = TypeVar("T")
 
 # A silent network is noticed within 45 s on an idle connection, within 10 s on one that waits for an acknowledgement.
 _DEFAULTS: Final = {
@@ -18,6 +25,15 @@ _DEFAULTS: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+
+
+class _Connection(psycopg.Connection[Any]):
+    """Blocks its thread, as always, but on an event loop, under SQLAlchemy's `greenlet_spawn`, lets the loop go on."""
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        if in_greenlet():
+            return await_(waiting.wait_async(gen, self.pgconn.socket, interval, timeout))
+        return super().wait(gen, interval, timeout)
 
 
 class UnsuitableDatabase(psycopg.OperationalError):
@@ -31,12 +47,14 @@ def create_postgres_engine(
     prepared_statements: PreparedStatements = "auto",
     initialize: bool = True,
 ) -> Engine:
-    """An engine whose connections are in AUTOCOMMIT and belong to whoever opens them; it keeps no pool.
+    """An engine whose connections are guarded, in AUTOCOMMIT, and belong to whoever opens them; it keeps no pool.
 
     `url` is a libpq URI, `connect_timeout` is in seconds, for logging in and again for the probe after it. Nothing is
     opened yet. `initialize=False` spares what SQLAlchemy asks the server at first, which reflection alone needs.
     """
     parameters = {"connect_timeout": connect_timeout} | libpq_parameters(url)
+    if parameters.get("sslrootcert") == "system":
+        _find_the_systems_authorities()
 
     def open_connection() -> "psycopg.Connection[Any]":
         connection = connect(parameters)
@@ -44,6 +62,7 @@ def create_postgres_engine(
             prepared_statements == "auto" and may_prepare(engine) and is_safe_to_prepare(connection, connect_timeout)
         ):
             connection.prepare_threshold = PREPARE_THRESHOLD
+        guard(connection)
         return connection
 
     engine = create_engine(
@@ -60,6 +79,14 @@ def create_postgres_engine(
     return engine
 
 
+def _find_the_systems_authorities() -> None:
+    """The OpenSSL that comes with the driver looks for them where no system has them; Python's own knows better."""
+    paths = ssl.get_default_verify_paths()
+    for variable, place in ((paths.openssl_cafile_env, paths.cafile), (paths.openssl_capath_env, paths.capath)):
+        if place:
+            os.environ.setdefault(variable, place)
+
+
 def _ask_nothing(connection: Connection) -> None:
     """In place of SQLAlchemy's questions about the server."""
 
@@ -71,7 +98,7 @@ def libpq_parameters(url: str) -> dict[str, Any]:
 
 def connect(parameters: dict[str, Any]) -> "psycopg.Connection[Any]":
     """A connection in AUTOCOMMIT, without prepared statements. Raises psycopg's errors and `UnsuitableDatabase`."""
-    connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
+    connection = _Connection.connect(**parameters, autocommit=True, prepare_threshold=None)
     encoding = connection.info.parameter_status("server_encoding")
     date_style = connection.info.parameter_status("DateStyle") or "ISO"
     if encoding not in {None, "UTF8"} or not date_style.startswith("ISO"):

@@ -3,10 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable
-from math import inf
-from queue import SimpleQueue
+from math import ceil, inf
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -21,27 +20,34 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+STUCK_SECONDS: Final = 1.0
+"""After so long without anything that finishes, none may before the first that was accepted is given up."""
+
 
 class DatabaseExecutor:
-    """Runs operations on `connections` threads; `queue` more may wait; each is answered within `deadline` seconds."""
+    """Runs operations on `connections` connections; `queue` more may wait; each is answered within `deadline` seconds.
+
+    Its methods belong to one event loop, whose thread alone touches it.
+    """
 
     def __init__(self, engine: Engine, *, connections: int, queue: int, deadline: float) -> None:
         self._capacity = connections + queue
         self._share = max(1, connections // 2)
         self._deadline = deadline
-        # The event loop's thread alone touches the next five, so they need no lock.
-        self._unfinished: set[Job[Any]] = set()
+        self._unfinished: dict[Job[Any], float] = {}
+        """Each with the time when it was accepted, in this order."""
         self._alike: dict[Hashable, int] = {}
         self._behind: dict[Hashable, deque[Job[Any]]] = {}
         self._last_success = -inf
+        self._last_finish = -inf
         self._is_lost = False
-        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._jobs: asyncio.Queue[Job[Any] | None] = asyncio.Queue()
         self._workers: list[Worker] = []
-        self._workers += [Worker(engine, self._jobs, self._workers, number) for number in range(connections)]
+        self._workers += [Worker(engine, self._jobs, self._workers) for _ in range(connections)]
+        self._running: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        for worker in self._workers:
-            worker.start()
+        self._running = [asyncio.create_task(worker.run()) for worker in self._workers]
 
     async def run(
         self,
@@ -50,7 +56,9 @@ class DatabaseExecutor:
         about: Hashable = None,
         may_repeat: Callable[[Exception], bool] = lambda _: False,
     ) -> T:
-        """What `operation` returns or raises, called with an AUTOCOMMIT connection on one of the threads.
+        """What `operation` returns or raises, called with an AUTOCOMMIT connection of its own meanwhile.
+
+        It is a plain function, and the event loop goes on wherever it waits for the server.
 
         Of the operations `about` one thing only so many run at once that those about others are served. One that has
         failed is called once more if `may_repeat` says so of what it raised.
@@ -59,10 +67,10 @@ class DatabaseExecutor:
         operation that has not begun by then never begins; one that has is cancelled on the server, then cut off.
         """
         if len(self._unfinished) >= self._capacity:
-            raise StorageOverloaded("the queue for the database is full")
+            raise StorageOverloaded("the queue for the database is full", self._seconds_until_room())
         loop = asyncio.get_running_loop()
         job: Job[T] = Job(operation, about, may_repeat, loop, self._finished)
-        self._unfinished.add(job)
+        self._unfinished[job] = monotonic()
         job.timer = loop.call_later(self._deadline, job.expire)
         self._admit(job)
         try:
@@ -83,6 +91,12 @@ class DatabaseExecutor:
         """Whether an operation has, and none has failed since."""
         return monotonic() - self._last_success < seconds
 
+    def _seconds_until_room(self) -> int:
+        accepted = next(iter(self._unfinished.values()))
+        waited = monotonic() - accepted
+        is_stuck = waited > STUCK_SECONDS and self._last_finish < accepted
+        return max(1, ceil(self._deadline - waited)) if is_stuck else 1
+
     def _admit(self, job: Job[Any]) -> None:
         if job.about is not None:
             running = self._alike.get(job.about, 0)
@@ -90,14 +104,15 @@ class DatabaseExecutor:
                 self._behind.setdefault(job.about, deque()).append(job)
                 return
             self._alike[job.about] = running + 1
-        self._jobs.put(job)
+        self._jobs.put_nowait(job)
 
     def _finished(self, job: Job[Any]) -> None:
-        self._unfinished.discard(job)
+        self._unfinished.pop(job, None)
+        self._last_finish = monotonic()
         if job.about is None:
             return
         if behind := self._behind.get(job.about):
-            self._jobs.put(behind.popleft())  # it takes over the place
+            self._jobs.put_nowait(behind.popleft())  # it takes over the place
             return
         self._behind.pop(job.about, None)
         self._alike[job.about] -= 1
@@ -113,9 +128,8 @@ class DatabaseExecutor:
             if job.future.done():
                 job.expire()
         for _ in self._workers:
-            self._jobs.put(None)
-        await asyncio.to_thread(self._join, monotonic() + 2 * self._deadline)
-
-    def _join(self, until: float) -> None:
-        for worker in self._workers:
-            worker.join(max(0, until - monotonic()))
+            self._jobs.put_nowait(None)
+        _, late = await asyncio.wait(self._running, timeout=2 * self._deadline)
+        for worker in late:
+            worker.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

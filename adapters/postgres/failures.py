@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from domain.errors import StorageError, StorageOverloaded, StorageUnavailable
 
 _OVERLOADED: Final = ("53",)  # insufficient resources: connections, memory, disk
+_READ_ONLY: Final = "25006"
 _UNAVAILABLE: Final = (
     "08",  # connection exceptions
-    "25006",  # a read-only server, after a failover
+    _READ_ONLY,  # after a failover
     "26000",  # an unknown prepared statement: a pooler crosses them
     "28",  # refused credentials
     "3D000",  # the database is gone
@@ -26,10 +27,13 @@ _UNAVAILABLE: Final = (
 _CROSSED: Final = ("26000", "42P05")  # no such prepared statement, one of that name exists
 _UNDONE: Final = ("40001", "40P01")  # serialization failure, deadlock
 _ABOUT_THE_SCHEMA: Final = (
+    "08",  # connection exceptions, between the servers of a cluster, too
+    "0A",  # feature not supported
     "42",  # syntax error or access rule violation
     "53",  # insufficient resources
     "55",  # object not in prerequisite state
     "57",  # operator intervention
+    "XX",  # internal errors, and whatever an extension gives no code of its own
 )
 
 
@@ -73,6 +77,11 @@ def _joined(facts: dict[str, str]) -> str:
 def is_crossed(error: Exception) -> bool:
     """Whether a pooler has given us a server connection on which other statements are prepared than ours."""
     return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "") in _CROSSED
+
+
+def is_read_only(error: Exception) -> bool:
+    """Whether the server takes no writes, as one does that a failover has left behind."""
+    return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "") == _READ_ONLY
 
 
 def is_undone(error: Exception) -> bool:

@@ -24,10 +24,10 @@ FRESH_SECONDS: Final = 30.0
 
 # libpq hands over no SQLSTATE of a refused connection, only text. What is not recognised here is merely waited for.
 _HOPELESS: Final = re.compile(
-    "password authentication failed|no password supplied|does not exist|no pg_hba.conf entry|certificate"
-    "|server does not support SSL|Name or service not known|nodename nor servname|not supported for ai_socktype"
-    "|bad value|invalid .* value|invalid integer|invalid port|invalid connection option|channel binding"
-    "|definition of service"
+    "password authentication failed|no password supplied|does not exist|not permitted to log in|permission denied"
+    "|no pg_hba.conf entry|certificate|channel binding|server does not support SSL"
+    "|Name or service not known|nodename nor servname|not supported for ai_socktype"
+    "|^connection is bad: (?!connection to server)|^could not match|^bad value|invalid integer"  # of the URL itself
 )
 
 

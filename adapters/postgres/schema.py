@@ -1,5 +1,7 @@
 """The schema's revisions: bring a database to the newest, and tell whether it is there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -9,10 +11,30 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from adapters.postgres import failures
+from adapters.postgres.engine import driver_connection
+from adapters.postgres.guard import lift_guard
 from domain.errors import StorageOutdated
 
 _REVISIONS: Final = text("select version_num from alembic_version")
 _MIGRATIONS: Final = files("migrations")  # beside this package, installed or in a checkout
+# Any constant serves, as long as all releases use the same. Of the transaction, not the session: a transaction
+# pooler hands the session on.
+_LOCK: Final = text("select pg_advisory_xact_lock(7249836501)")
+# Bounds the wait for the lock above and for those of the DDL, which hold up everybody behind them.
+_LOCK_TIMEOUT: Final = text("set local lock_timeout = '30s'")
+
+
+@contextmanager
+def changing(engine: Engine) -> Iterator[Connection]:
+    """One transaction in which nobody else changes the schema: those who do so at once wait for each other.
+
+    It is about the table itself, and so about all owners: nothing holds it to one.
+    """
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+        lift_guard(driver_connection(connection))
+        connection.execute(_LOCK_TIMEOUT)
+        connection.execute(_LOCK)
+        yield connection
 
 
 def upgrade(engine: Engine) -> None:

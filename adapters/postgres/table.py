@@ -51,4 +51,6 @@ class TaskRow(SQLModel, table=True):
         CheckConstraint(WITHIN_PYTHONS_CALENDAR, "times_within_years_1_to_9999"),
         # Read backwards it is the listing's order, so no sort is needed.
         Index(None, "user_id", "created_at", "id"),
+        # Once the table is distributed: a shard can only see to the uniqueness of what it holds.
+        {"info": {"other_primary_keys": [("user_id", "id")]}},
     )

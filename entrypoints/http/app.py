@@ -60,14 +60,13 @@ def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Se
         redirect_slashes=False,
         docs_url=None,  # ours needs no internet access
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
         telemetry={"logs": False},  # that signal would carry titles and descriptions
     )
     app.state.services = services
     app.state.max_body_bytes = max_body_bytes
     app.state.cors_origins = cors_origins
     for router in (tasks.router, health.router, docs.router):
-        app.include_router(router)
+        app.router.routes += router.routes  # included, they would be matched twice for each request
     app.mount("/docs/assets", docs.ASSETS)
     handlers.install(app)
     return app

@@ -31,23 +31,8 @@ class UnsupportedMediaType(Exception):
     """The body is of another kind than the route takes."""
 
 
-class JsonRequest(Request):
-    """A request whose body has been read and understood."""
-
-    def __init__(self, request: Request, body: bytes) -> None:
-        super().__init__(request.scope, request.receive)
-        self._read = body
-        self._value = parse(body)
-
-    async def body(self) -> bytes:
-        return self._read
-
-    async def json(self) -> object:
-        return self._value
-
-
-async def with_json(request: Request, media_types: set[str], max_bytes: int) -> JsonRequest:
-    """The request with its body read.
+async def read_json(request: Request, media_types: set[str], max_bytes: int) -> object:
+    """The value that the body is.
 
     Raises `MalformedBody`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON that could be
     understood in more than one way.
@@ -70,7 +55,7 @@ async def with_json(request: Request, media_types: set[str], max_bytes: int) -> 
         raise MalformedBody from None
     except TimeoutError:
         raise BodyTooSlow from None
-    return JsonRequest(request, bytes(body))
+    return parse(bytes(body))
 
 
 def parse(body: bytes) -> object:

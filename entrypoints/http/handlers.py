@@ -52,7 +52,6 @@ _BY_ERROR: Final[dict[type[Exception], Problem]] = {
         errors=[{"pointer": "header: Idempotency-Key", "detail": "stands for a task that was made with other values"}],
     ),
     StorageUnavailable: DATABASE_UNAVAILABLE,
-    StorageOverloaded: OVERLOADED,
     StorageOutdated: SCHEMA_OUTDATED,
     Exception: INTERNAL_ERROR,
 }
@@ -62,6 +61,7 @@ _BY_ERROR: Final[dict[type[Exception], Problem]] = {
 def install(app: FastAPI) -> None:
     for error, problem in _BY_ERROR.items():
         app.exception_handler(error)(_always(problem))
+    app.exception_handler(StorageOverloaded)(_overloaded)
     app.exception_handler(IdentityRequired)(_identity_required)
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(HTTPException)(_not_found)
@@ -73,6 +73,10 @@ def _always(problem: Problem) -> Callable[[Request, Exception], Awaitable[JSONRe
         return problem.response(request)
 
     return respond
+
+
+async def _overloaded(request: Request, error: StorageOverloaded) -> JSONResponse:
+    return replace(OVERLOADED, headers={"Retry-After": str(error.seconds)}).response(request)
 
 
 async def _identity_required(request: Request, error: IdentityRequired) -> JSONResponse:

@@ -13,7 +13,12 @@ from entrypoints.http.problems import DATABASE_UNAVAILABLE, INTERNAL_ERROR, OVER
 
 READINESS_SECONDS = 2.0
 
-router = APIRouter(prefix="/health", tags=["health"], responses=openapi.problems(INTERNAL_ERROR))
+router = APIRouter(
+    prefix="/health",
+    tags=["health"],
+    generate_unique_id_function=openapi.operation_id,
+    responses=openapi.problems(INTERNAL_ERROR),
+)
 
 
 class Health(BaseModel):

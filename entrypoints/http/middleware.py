@@ -2,9 +2,9 @@
 
 import asyncio
 import re
+from secrets import token_hex
 from time import perf_counter
 from typing import Final
-from uuid import uuid4
 
 import structlog
 from starlette.requests import Request
@@ -39,19 +39,20 @@ class RequestLog:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except Exception:  # the answer is sent by now; what is left is to tell the operator
-                log.exception("defect")
-            finally:
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    route=getattr(scope.get("route"), "path", None),
-                    status=status,
-                    duration_ms=round((perf_counter() - started) * 1000, 3),
-                )
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:  # the answer is sent by now; what is left is to tell the operator
+            log.exception("defect")
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", None),
+                status=status,
+                duration_ms=round((perf_counter() - started) * 1000, 3),
+            )
+            structlog.contextvars.reset_contextvars(**bound)
 
 
 class LastAnswer:
@@ -99,4 +100,4 @@ def _request_id(scope: Scope) -> str:
     given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
     if len(given) == 1 and _SANE.fullmatch(given[0]):
         return given[0].decode("ascii")
-    return uuid4().hex
+    return token_hex(16)

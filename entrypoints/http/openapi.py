@@ -3,6 +3,7 @@
 import json
 from typing import Any, Final
 
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from entrypoints.http.identity import USER_ID_HEADER
@@ -65,6 +66,11 @@ SHOWN: Final = {"description": "The task.", "headers": {**_ETAG, **_CACHING}}
 NOT_MODIFIED: Final = {"description": "The task is as the caller knows it.", "headers": {**_ETAG, **_CACHING}}
 LISTED: Final = {"description": "A page of tasks, newest first.", "headers": {**_LINK, **_CACHING}}
 DELETED: Final = {"description": "The task is gone.", "headers": _CACHING}
+
+
+def operation_id(route: APIRoute) -> str:
+    """What a generated client calls the operation."""
+    return route.name
 
 
 def also_as(media_type: str, model: type[BaseModel]) -> Described:

@@ -1,11 +1,13 @@
 """What goes over the wire. Shapes and types are checked here; the rules are the core's, and only called."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from typing_extensions import TypedDict
 
 from domain import task
 from domain.repository import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
@@ -93,7 +95,7 @@ class TaskQuery(BaseModel):
     ] = None
 
 
-class Task(BaseModel):
+class Task(TypedDict):
     """A task of the calling user."""
 
     id: Annotated[UUID, Field(examples=["6d9bbdf1-3a5a-4f43-a0d5-4b4d1a2c7f4e"])]
@@ -105,19 +107,8 @@ class Task(BaseModel):
         datetime, Field(description="Grows with every change.", examples=["2026-11-23T09:05:02.610528Z"])
     ]
 
-    @classmethod
-    def of(cls, task: task.Task) -> "Task":
-        return cls(
-            id=task.id,
-            title=task.title,
-            description=task.description,
-            completed=task.completed,
-            created_at=task.created_at,
-            updated_at=task.updated_at,
-        )
 
-
-class TaskPage(BaseModel):
+class TaskPage(TypedDict):
     """A page of tasks, newest first."""
 
     items: list[Task]
@@ -127,3 +118,27 @@ class TaskPage(BaseModel):
             description="Leads to the next page; null on the last.", examples=["AAZHxUVDUeBtm73xOlpPQ6DVS00aLH9O3q2-7w"]
         ),
     ]
+
+
+_TASK: Final = TypeAdapter(Task)
+_PAGE: Final = TypeAdapter(TaskPage)
+
+
+def task_json(task: task.Task) -> bytes:
+    return _TASK.dump_json(_shown(task))
+
+
+def page_json(tasks: Iterable[task.Task], next_cursor: str | None) -> bytes:
+    return _PAGE.dump_json({"items": [_shown(task) for task in tasks], "next_cursor": next_cursor})
+
+
+def _shown(task: task.Task) -> Task:
+    """Without its owner."""
+    return {
+        "id": task.id,
+        "title": task.title,
+        "description": task.description,
+        "completed": task.completed,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+    }

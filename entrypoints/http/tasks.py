@@ -34,6 +34,7 @@ router = APIRouter(
     prefix="/v1/tasks",
     tags=["tasks"],
     route_class=StrictRoute,
+    generate_unique_id_function=openapi.operation_id,
     responses=openapi.problems(IDENTITY_REQUIRED, INVALID_REQUEST, INTERNAL_ERROR, DATABASE_UNAVAILABLE, OVERLOADED),
 )
 _BODY = openapi.problems(MALFORMED_BODY, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
@@ -45,8 +46,7 @@ TaskId = Annotated[
 
 
 def _task(task: Task, status: int = 200, location: dict[str, str] | None = None) -> Response:
-    body = schemas.Task.of(task).model_dump_json()
-    return Response(body, status, {"ETag": etag(task), **(location or {})}, media_type=JSON)
+    return Response(schemas.task_json(task), status, {"ETag": etag(task), **(location or {})}, media_type=JSON)
 
 
 @router.post(
@@ -77,13 +77,12 @@ async def list_tasks(
     throughout exactly once, whatever is added or removed meanwhile.
     """
     page = await tasks.list(user, limit=query.limit, after=query.cursor, completed=query.completed)
-    cursor = page.next and cursors.encode(page.next)
-    body = TaskPage(items=[schemas.Task.of(task) for task in page.items], next_cursor=cursor).model_dump_json()
+    cursor = cursors.encode(page.next) if page.next else None
     headers = {}
     if cursor:
         following = urlencode({**request.query_params, "cursor": cursor})
         headers["Link"] = f'</v1/tasks?{following}>; rel="next"'
-    return Response(body, headers=headers, media_type=JSON)
+    return Response(schemas.page_json(page.items, cursor), headers=headers, media_type=JSON)
 
 
 @router.get(

@@ -50,7 +50,7 @@ class OnPostgres:
 
 
 class OnPgBouncer(OnPostgres):
-    """The same through a pooler that knows no prepared statements, with more clients than server connections."""
+    """The same through each kind of pooler, with more clients than server connections."""
 
     @pytest.fixture
     async def tasks(self, pooled_url: str) -> AsyncIterator[TaskRepository]:
@@ -59,6 +59,14 @@ class OnPgBouncer(OnPostgres):
         database.start()
         yield PostgresTaskRepository(database)
         await database.close()
+
+
+class OnDistributedKey(OnPostgres):
+    """The same with the primary key of a table that is to be distributed."""
+
+    @pytest.fixture
+    def database_url(self, distributed_url: str) -> str:
+        return distributed_url
 
 
 class FakeStorage:

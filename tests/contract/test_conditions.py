@@ -10,7 +10,7 @@ import pytest
 from domain.errors import TaskChanged, TaskNotFound
 from domain.repository import TaskRepository, Versions
 from domain.task import TaskChanges, TaskDraft, UserId
-from tests.contract.subjects import OnFake, OnPgBouncer, OnPostgres, Storage
+from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
 
 Change = Callable[[TaskRepository, UserId, UUID, Versions], Coroutine[Any, Any, Any]]
 
@@ -86,4 +86,8 @@ class TestPostgres(OnPostgres, ConditionContract):
 
 
 class TestPgBouncer(OnPgBouncer, ConditionContract):
+    pass
+
+
+class TestDistributedKey(OnDistributedKey, ConditionContract):
     pass

@@ -9,7 +9,7 @@ from domain.errors import IdempotencyKeyReused
 from domain.idempotency import IdempotencyKey
 from domain.repository import TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
-from tests.contract.subjects import OnFake, OnPgBouncer, OnPostgres, Storage
+from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
 
 KEY = IdempotencyKey("first try")
 DRAFT = TaskDraft("Buy milk", "Oat", completed=True)
@@ -91,4 +91,8 @@ class TestPostgres(OnPostgres, IdempotencyContract):
 
 
 class TestPgBouncer(OnPgBouncer, IdempotencyContract):
+    pass
+
+
+class TestDistributedKey(OnDistributedKey, IdempotencyContract):
     pass

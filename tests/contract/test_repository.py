@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from domain.errors import TaskNotFound
-from domain.repository import Position, TaskRepository
+from domain.idempotency import IdempotencyKey
+from domain.repository import Position, TaskPage, TaskRepository
 from domain.task import Task, TaskChanges, TaskDraft, UserId
-from tests.contract.subjects import OnFake, OnPgBouncer, OnPostgres, Storage
+from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
 
 IDENTIFIERS_ALIKE = (
     "alice",
@@ -43,6 +44,22 @@ class RepositoryContract:
         assert task.created_at == task.updated_at
         assert task.created_at.tzinfo is UTC
         assert abs(task.created_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+    async def test_what_comes_back_is_of_the_domain_alone(self, tasks: TaskRepository, alice: UserId) -> None:
+        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
+        answers = [
+            task,
+            await tasks.get(alice, task.id),
+            await tasks.add_once(alice, IdempotencyKey("k"), TaskDraft("Buy bread")),
+            await tasks.add_once(alice, IdempotencyKey("k"), TaskDraft("Buy bread")),
+            await tasks.list(alice, limit=1),
+            await tasks.update(alice, task.id, TaskChanges()),
+            await tasks.update(alice, task.id, TaskChanges(title="Buy rye")),
+            await tasks.toggle(alice, task.id),
+            await _answer(tasks.delete(alice, task.id)),
+        ]
+        of_the_domain = {Task, TaskPage, Position, UserId, UUID, datetime, str, bool, tuple, type(None)}
+        assert {type(part) for answer in answers for part in _parts(answer)} == of_the_domain
 
     async def test_the_owner_reads_the_task(self, tasks: TaskRepository, alice: UserId) -> None:
         task = await tasks.add(alice, TaskDraft("Buy milk"))
@@ -259,6 +276,21 @@ def _single_task_operations(
     yield tasks.delete(owner, task_id)
 
 
+async def _answer(operation: Coroutine[object, object, object]) -> object:
+    """What the operation really returns, even where its type says that it is nothing."""
+    return await operation
+
+
+def _parts(value: object) -> Iterator[object]:
+    """The value and all that it is made of."""
+    yield value
+    inner = value if isinstance(value, tuple) else ()
+    if is_dataclass(value):
+        inner = tuple(getattr(value, field.name) for field in fields(value))
+    for part in inner:
+        yield from _parts(part)
+
+
 async def _walk(tasks: TaskRepository, owner: UserId, *, limit: int, completed: bool | None = None) -> list[Task]:
     page = await tasks.list(owner, limit=limit, completed=completed)
     walked = list(page.items)
@@ -277,4 +309,8 @@ class TestPostgres(OnPostgres, RepositoryContract):
 
 
 class TestPgBouncer(OnPgBouncer, RepositoryContract):
+    pass
+
+
+class TestDistributedKey(OnDistributedKey, RepositoryContract):
     pass

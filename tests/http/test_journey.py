@@ -181,3 +181,12 @@ class TestOnPgBouncer(Journey):
         container.settings.override(Settings.load(database_url=pooled_url))
         async with client_of(container) as client:
             yield client
+
+
+class TestOnDistributedKey(Journey):
+    @pytest.fixture
+    async def client(self, distributed_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+        container = Container()
+        container.settings.override(Settings.load(database_url=distributed_url))
+        async with client_of(container) as client:
+            yield client

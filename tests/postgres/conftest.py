@@ -1,11 +1,13 @@
 """The executor and the repository on a real server."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from sqlalchemy import Connection, text
 
-from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.engine import create_postgres_engine, driver_connection
 from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.guard import lift_guard
 from adapters.postgres.repository import PostgresTaskRepository
 from tests.postgres.wire import Wire, tapped
 
@@ -18,7 +20,7 @@ def wire(database_url: str) -> Iterator[Wire]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[DatabaseExecutor]:
-    """One connection and one waiting place, so that a lost thread or a lost place would show."""
+    """One connection and one waiting place, so that a lost worker or a lost place would show."""
     database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=1)
     database.start()
     yield database
@@ -28,3 +30,15 @@ async def database(database_url: str) -> AsyncIterator[DatabaseExecutor]:
 @pytest.fixture
 def tasks(database: DatabaseExecutor) -> PostgresTaskRepository:
     return PostgresTaskRepository(database)
+
+
+@pytest.fixture
+def fail(sqlstate: str) -> Callable[[Connection], None]:
+    """An operation that the server fails, so."""
+    statement = text(f"do $$ begin raise exception 'planted-row' using errcode = '{sqlstate}'; end $$")
+
+    def operation(connection: Connection) -> None:
+        lift_guard(driver_connection(connection))  # which lets no code pass
+        connection.execute(statement)
+
+    return operation

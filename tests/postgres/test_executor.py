@@ -1,12 +1,14 @@
-"""The database executor: bounded, on time, and never short of a thread."""
+"""The database executor: bounded, on time, and never short of a worker."""
 
 import asyncio
-import threading
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.util.concurrency import await_
 
+from adapters.postgres import executor
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
@@ -42,8 +44,8 @@ async def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(
 
 
 async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(database: DatabaseExecutor) -> None:
-    release = threading.Event()
-    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    release = asyncio.Event()
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(backend))
     await asyncio.sleep(0)  # both have been accepted
     with pytest.raises(StorageOverloaded):
@@ -54,10 +56,34 @@ async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(
     assert await database.run(backend)
 
 
+@pytest.mark.parametrize(
+    ("stuck_seconds", "finish", "least", "most"), [(0, 0, 200, 300), (0, 1, 1, 1), (3600, 0, 1, 1)]
+)
+async def test_who_is_refused_is_told_to_wait_a_second_or_where_nothing_finishes_until_something_is_given_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, stuck_seconds: float, finish: int, least: int, most: int
+) -> None:
+    monkeypatch.setattr(executor, "STUCK_SECONDS", stuck_seconds)
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=0, deadline=300)
+    database.start()
+    release = asyncio.Event()
+    first = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
+    await asyncio.sleep(0)  # it has been accepted
+    for _ in range(finish):
+        await database.run(backend)
+    second = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
+    await asyncio.sleep(0)
+    with pytest.raises(StorageOverloaded) as refused:
+        await database.run(backend)
+    release.set()
+    await asyncio.gather(first, second)
+    await database.close()
+    assert least <= refused.value.seconds <= most
+
+
 async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(database: DatabaseExecutor) -> None:
-    release = threading.Event()
+    release = asyncio.Event()
     begun: list[str] = []
-    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
     for late in (running, waiting):
         with pytest.raises(StorageUnavailable):
@@ -68,9 +94,9 @@ async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(databa
 
 
 async def test_an_operation_whose_caller_has_gone_never_begins(database: DatabaseExecutor) -> None:
-    release = threading.Event()
+    release = asyncio.Event()
     begun: list[str] = []
-    running = asyncio.ensure_future(database.run(lambda _: release.wait()))
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -104,10 +130,10 @@ async def test_a_cancelled_statement_costs_its_connection_so_that_the_cancel_hit
 
 async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(database: DatabaseExecutor) -> None:
     first = await database.run(backend)
-    release = threading.Event()
+    release = asyncio.Event()
 
     def late(connection: Connection) -> int:
-        release.wait()
+        await_(release.wait())
         return backend(connection)
 
     with pytest.raises(StorageUnavailable):
@@ -115,6 +141,30 @@ async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(da
     release.set()  # while the cancel is under way
     await _until_served(database)
     assert await database.run(backend) != first
+
+
+async def test_a_server_that_takes_no_writes_any_more_is_left_with_all_connections(
+    database_url: str, alice: UserId
+) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=20)
+    database.start()
+
+    async def on_both(statement: TextClause) -> set[Any]:
+        barrier = asyncio.Barrier(2)
+
+        def execute(connection: Connection) -> Any:
+            await_(barrier.wait())
+            return connection.execute(statement).scalar_one()
+
+        return set(await asyncio.gather(*(database.run(execute) for _ in range(2))))
+
+    demoted = text("select pg_backend_pid() from set_config('default_transaction_read_only', 'on', false)")
+    before = await on_both(demoted)
+    with pytest.raises(StorageUnavailable):
+        await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+    assert before.isdisjoint(await on_both(BACKEND))
+    await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+    await database.close()
 
 
 async def test_one_locked_row_does_not_hold_up_the_others(
@@ -161,7 +211,7 @@ async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, ou
 
 
 async def _until_served(database: DatabaseExecutor) -> None:
-    """Until the one thread is free again."""
+    """Until the one worker is free again."""
     while True:
         try:
             await database.run(backend)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, LiteralString
 
 import psycopg
+import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -15,6 +16,9 @@ from domain.errors import StorageUnavailable
 from domain.task import TaskDraft, UserId
 from tests.pgbouncer import SERVER_CONNECTIONS
 
+untracked = pytest.mark.parametrize("pooled_url", ["untracked"], indirect=True)
+tracked = pytest.mark.parametrize("pooled_url", ["tracked"], indirect=True)
+
 
 def threshold(url: str) -> int | None:
     with create_postgres_engine(url, initialize=False).connect() as connection:
@@ -25,6 +29,7 @@ def test_a_direct_connection_prepares_what_it_runs_often(database_url: str) -> N
     assert threshold(database_url) == 5
 
 
+@untracked
 def test_behind_a_pooler_that_does_not_keep_track_nothing_is_prepared(pooled_url: str) -> None:
     assert threshold(pooled_url) is None
 
@@ -37,18 +42,21 @@ def on_each_server_connection(pooled_url: str, statement: LiteralString) -> list
         return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
+@untracked
 def test_what_others_have_left_prepared_is_no_error(pooled_url: str) -> None:
     on_each_server_connection(pooled_url, "prepare _pg3_0 as select 1")
     assert threshold(pooled_url) is None
     on_each_server_connection(pooled_url, "deallocate all")
 
 
+@untracked
 def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
     for _ in range(4):
         threshold(pooled_url)
     assert on_each_server_connection(pooled_url, "select name from pg_prepared_statements") == [[], []]
 
 
+@untracked
 async def test_statements_that_cross_are_answered_as_unavailable_and_given_up(pooled_url: str, alice: UserId) -> None:
     engine = create_postgres_engine(pooled_url, prepared_statements="on", initialize=False)
     database = DatabaseExecutor(engine, connections=4, queue=200, deadline=5)
@@ -64,6 +72,24 @@ async def test_statements_that_cross_are_answered_as_unavailable_and_given_up(po
     assert not may_prepare(engine)
     assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 10)) == added * 10
     await database.close()
+
+
+@tracked
+async def test_behind_a_pooler_that_keeps_track_statements_are_prepared_and_never_cross(
+    pooled_url: str, alice: UserId
+) -> None:
+    database = DatabaseExecutor(
+        create_postgres_engine(pooled_url, initialize=False), connections=4, queue=200, deadline=5
+    )
+    database.start()
+    tasks = PostgresTaskRepository(database)
+    added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(4)]
+    assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 40)) == added * 40
+    await database.close()
+    query: LiteralString = "select name from pg_prepared_statements where statement like 'SELECT tasks.%'"
+    names = [name for rows in on_each_server_connection(pooled_url, query) for (name,) in rows]
+    assert names
+    assert not [name for name in names if name.startswith("_pg3_")]
 
 
 async def test_one_crossing_makes_all_connections_give_up(database_url: str) -> None:

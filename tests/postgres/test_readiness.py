@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.postgres import readiness
+from adapters.postgres import executor, readiness
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.readiness import PostgresReadiness
@@ -53,5 +53,14 @@ async def test_a_success_of_long_ago_is_no_answer(
 ) -> None:
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
     for _ in range(2):
+        await PostgresReadiness(database).check()
+    assert len(wire.statements) == 2
+
+
+async def test_a_probe_each_second_asks_twice_a_minute_alone(
+    database: DatabaseExecutor, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for second in range(60):
+        monkeypatch.setattr(executor, "monotonic", lambda now=float(second): now)
         await PostgresReadiness(database).check()
     assert len(wire.statements) == 2

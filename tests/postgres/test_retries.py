@@ -1,9 +1,9 @@
 """What is tried again, and what is not: a write whose outcome nobody knows is never sent twice."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
@@ -52,15 +52,15 @@ async def test_a_write_whose_connection_is_lost_is_not(tasks: TaskRepository, wi
 
 @pytest.mark.parametrize(("sqlstate", "calls"), [("40P01", 2), ("40001", 2), ("57014", 1), ("23514", 1)])
 async def test_what_was_rolled_back_for_certain_is_tried_once_more(
-    database: DatabaseExecutor, sqlstate: str, calls: int
+    database: DatabaseExecutor, fail: Callable[[Connection], None], calls: int
 ) -> None:
     made = 0
 
-    def fail(connection: Connection) -> None:
+    def try_it(connection: Connection) -> None:
         nonlocal made
         made += 1
-        connection.execute(text(f"do $$ begin raise exception using errcode = '{sqlstate}'; end $$"))
+        fail(connection)
 
     with pytest.raises(DBAPIError):
-        await database.run(fail, may_repeat=failures.is_undone)
+        await database.run(try_it, may_repeat=failures.is_undone)
     assert made == calls

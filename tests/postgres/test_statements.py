@@ -1,7 +1,7 @@
 """What the adapter sends: one statement in one round trip for each operation, with the owner in it."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -14,6 +14,7 @@ from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import OwnershipViolation, TaskNotFound
+from domain.idempotency import IdempotencyKey
 from domain.repository import Position, TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
 from tests.postgres.wire import Wire
@@ -23,6 +24,7 @@ Operation = Callable[[TaskRepository, UserId, UUID], Coroutine[Any, Any, Any]]
 POSITION = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
 OPERATIONS: dict[str, Operation] = {
     "add": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x")),
+    "add once": lambda tasks, owner, _: tasks.add_once(owner, IdempotencyKey("k"), TaskDraft("x")),
     "get": lambda tasks, owner, task_id: tasks.get(owner, task_id),
     "list": lambda tasks, owner, _: tasks.list(owner),
     "list after": lambda tasks, owner, _: tasks.list(owner, after=POSITION),
@@ -99,23 +101,47 @@ def test_every_statement_binds_the_owner_and_returns_it(statement: Executable) -
 
 
 def test_no_statement_on_tasks_is_missing_here() -> None:
-    held = {value for value in vars(statements).values() if isinstance(value, Executable)}
-    assert held <= set(ALL_STATEMENTS)
+    assert set(_statements_in(vars(statements).values())) == set(ALL_STATEMENTS)
+
+
+def _statements_in(values: Iterable[object]) -> Iterator[Executable]:
+    for value in values:
+        if isinstance(value, Executable):
+            yield value
+        elif isinstance(value, dict):
+            yield from _statements_in(value.values())
 
 
 class CrossedExecutor(DatabaseExecutor):
-    """Answers as a pooler does that has mixed up its clients: with somebody else's row."""
+    """Answers as a pooler does that has mixed up its clients: with rows of somebody else."""
 
-    def __init__(self, row: tuple[object, ...]) -> None:
-        self.row = row
+    def __init__(self, rows: Sequence[tuple[object, ...]]) -> None:
+        self.rows = rows
 
     async def run(self, operation: Callable[..., Any], **_: Any) -> Any:
-        return [self.row]
+        return self.rows
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda _: "bob",
+        str.upper,
+        str.title,
+        lambda alice: f"{alice} ",
+        lambda alice: f"{alice}x",
+        lambda alice: alice[:-1],
+        lambda alice: f"%{alice[1:]}",
+        lambda _: "",
+        lambda _: None,
+    ],
+)
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_a_row_of_another_user_is_never_returned(alice: UserId, bob: UserId, name: str) -> None:
+async def test_a_row_of_another_user_is_never_returned(
+    alice: UserId, name: str, other: Callable[[str], str | None]
+) -> None:
     now = datetime.now(UTC)
-    foreign = (bob.value, uuid4(), "His", None, False, now, now)
-    with pytest.raises(OwnershipViolation):
-        await OPERATIONS[name](PostgresTaskRepository(CrossedExecutor(foreign)), alice, foreign[1])
+    mine, foreign = ((owner, uuid4(), "x", None, False, now, now) for owner in (alice.value, other(alice.value)))
+    for rows in ([foreign], [mine, foreign], [foreign, mine]):
+        with pytest.raises(OwnershipViolation):
+            await OPERATIONS[name](PostgresTaskRepository(CrossedExecutor(rows)), alice, uuid4())

@@ -28,7 +28,11 @@ class Wire:
     """Whether the server seems to be there, takes logins, and answers no query."""
     drops_next: bool = False
     """Whether the connection is lost as soon as the next statement has been sent."""
+    delay_seconds: float = 0
+    """How much later than it is there each answer is passed on."""
+    answers: int = 0
     clients: list[socket.socket] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
 
     def clear(self) -> None:
         self.statements.clear()
@@ -64,6 +68,7 @@ def tapped(url: str) -> Iterator[Wire]:
         wire = Wire(with_parameters(url, host=folder, port="5432", sslmode="disable", channel_binding="disable"))
         threading.Thread(target=_accept, args=(listener, connect, wire), daemon=True).start()
         yield wire
+        wire.over.set()
 
 
 def _accept(listener: socket.socket, connect: Callable[[], socket.socket], wire: Wire) -> None:
@@ -73,7 +78,7 @@ def _accept(listener: socket.socket, connect: Callable[[], socket.socket], wire:
             wire.clients.append(client)
             upstream = connect()
             threading.Thread(target=_forward_requests, args=(client, upstream, wire), daemon=True).start()
-            threading.Thread(target=_forward_answers, args=(upstream, client), daemon=True).start()
+            threading.Thread(target=_forward_answers, args=(upstream, client, wire), daemon=True).start()
 
 
 def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire) -> None:
@@ -98,7 +103,9 @@ def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire
                 return
 
 
-def _forward_answers(upstream: socket.socket, client: socket.socket) -> None:
+def _forward_answers(upstream: socket.socket, client: socket.socket, wire: Wire) -> None:
     with client, contextlib.suppress(OSError):
         while data := upstream.recv(65536):
+            wire.over.wait(wire.delay_seconds)
+            wire.answers += 1
             client.sendall(data)

@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 import httpx2
 
-MARKER = "planted"
+from tests.planted import PLANTED
+
 OWNERS = ("ann", "Ann", "ann%")
 CLIENT_TIMEOUT_SECONDS = 10
 FEWEST_TASKS = 4
@@ -75,7 +76,7 @@ class Tale:
     titles: int = 0
 
     def title(self, number: int) -> str:
-        return f"{MARKER}|{self.owner}|{self.name}|{number}"
+        return f"{PLANTED}|{self.owner}|{self.name}|{number}"
 
     def new_title(self) -> str:
         self.titles += 1
@@ -173,7 +174,7 @@ class Client:
         if not strange:
             return self._list()
         kind = self._random.choice(("read", "patch", "toggle", "delete"))
-        outcome, answer = self._send(kind, self._random.choice(strange), f"{MARKER}|{self.owner}|trespass|0")
+        outcome, answer = self._send(kind, self._random.choice(strange), f"{PLANTED}|{self.owner}|trespass|0")
         assert answer is None or answer.status_code == 404, f"{self.owner} could {kind} a task of somebody else"
         return outcome
 
@@ -182,7 +183,7 @@ class Client:
     ) -> tuple[str, httpx2.Response | None]:
         """Whether the request was done, was refused or may have been done, and the answer where it was done."""
         method, path = ROUTES[kind]
-        begun, body = monotonic(), {"title": title} if kind in {"create", "patch"} else None
+        begun, body = monotonic(), {"title": title, "description": title} if kind in {"create", "patch"} else None
         try:
             answer = self._http.request(method, "/v1/tasks" + path.format(task), json=body, headers=headers)
         except httpx2.TimeoutException:

@@ -1,4 +1,7 @@
-"""The service as a process of its own: started as a user would, read from its standard output."""
+"""The service as a process of its own: started as a user would, read from its standard output.
+
+A password is planted in each database URL that has none, and so are the titles sent; no output may tell them.
+"""
 
 import contextlib
 import json
@@ -10,14 +13,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 import httpx2
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from entrypoints.settings import Settings
+from tests.databases import with_parameters
+from tests.planted import PLANTED, assert_untold
 
 TASKWARD = str(Path(sys.executable).with_name("taskward"))
 PATIENCE_SECONDS = 30
+TASK = {"title": f"{PLANTED} title", "description": f"{PLANTED} description"}
 
 
 class Service:
@@ -32,7 +41,7 @@ class Service:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=cwd,
-            env=clean_environment() | {"PORT": "0"} | environment,
+            env=clean_environment() | {"PORT": "0"} | _planted(environment),
             start_new_session=True,  # so that it can be ended with its children
         )
         self.lines: list[str] = []
@@ -50,6 +59,7 @@ class Service:
         self._reader.join(PATIENCE_SECONDS)
         if self.process.stdout:
             self.process.stdout.close()
+        assert_untold("".join(self.lines))
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
@@ -68,7 +78,7 @@ class Service:
         """A client of the service once it is ready."""
         address: str = json.loads(self.wait_for('"listening"'))["address"]
         self.wait_for('"ready"')
-        return httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, timeout=20, verify=False)
+        return client_of(address)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """What has been logged under this name."""
@@ -82,6 +92,23 @@ class Service:
         return code
 
 
+def client_of(address: str) -> httpx2.Client:
+    """Alice's, who sends planted titles alone."""
+    hooks = {"request": [_assert_planted]}
+    return httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, timeout=20, verify=False, event_hooks=hooks)
+
+
+def _assert_planted(request: httpx2.Request) -> None:
+    body = request.read()
+    assert b'"title"' not in body or PLANTED.encode() in body
+
+
+def wait_for_recovery(client: httpx2.Client) -> None:
+    until = monotonic() + PATIENCE_SECONDS
+    while client.get("/health/ready").status_code != 200:
+        assert monotonic() < until, "the service does not recover"
+
+
 @contextlib.contextmanager
 def serving(database_url: str, **environment: str) -> Iterator[tuple[Service, httpx2.Client]]:
     """`taskward serve` on this database, and a client of it."""
@@ -89,19 +116,37 @@ def serving(database_url: str, **environment: str) -> Iterator[tuple[Service, ht
         yield service, client
 
 
-def run(
-    *arguments: str, cwd: Path | None = None, patience: float = PATIENCE_SECONDS, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """A `taskward` command that ends by itself within so many seconds."""
-    return subprocess.run(
+def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A `taskward` command that ends by itself."""
+    ended = subprocess.run(
         [TASKWARD, *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=cwd,
-        timeout=patience,
-        env=clean_environment() | environment,
+        timeout=PATIENCE_SECONDS,
+        env=clean_environment() | _planted(environment),
     )
+    assert_untold(ended.stdout + ended.stderr)
+    return ended
+
+
+def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged: Sequence[str] = ()) -> None:
+    """One line that says so, with these words in it, and before it these events alone."""
+    assert ended.returncode != 0, ended
+    assert [json.loads(line)["event"] for line in ended.stdout.splitlines()] == list(logged), ended
+    assert len(ended.stderr.splitlines()) == 1, ended
+    assert all(word in ended.stderr for word in ("taskward: ", *words)), ended
+
+
+def _planted(environment: dict[str, str]) -> dict[str, str]:
+    """This one, with a password in each URL."""
+    planted = dict(environment)
+    for name in {"DATABASE_URL", "MIGRATION_DATABASE_URL"} & environment.keys():
+        with contextlib.suppress(psycopg.ProgrammingError):  # a malformed URL is the test's own affair
+            if not conninfo_to_dict(environment[name]).get("password"):
+                planted[name] = with_parameters(environment[name], password=f"{PLANTED}-password")
+    return planted
 
 
 def clean_environment() -> dict[str, str]:

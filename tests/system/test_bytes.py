@@ -1,6 +1,7 @@
 """What only raw bytes can say: bodies that are announced and never come, or come without an end."""
 
 import contextlib
+import re
 import socket
 from collections.abc import Iterator
 
@@ -59,6 +60,71 @@ def test_an_offer_to_upgrade_costs_no_body_and_forges_no_request(address: tuple[
         assert answer.count(b"HTTP/1.1 ") == 1
 
 
+def test_an_offer_to_upgrade_that_comes_byte_by_byte_is_declined_too(connection: socket.socket) -> None:
+    body = b'{"title": "x"}'
+    offer = b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n"
+    request = HEAD + offer + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    for byte in request:
+        connection.sendall(bytes([byte]))
+    answer = _answer(connection)
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_an_offer_to_upgrade_costs_no_request_that_follows(connection: socket.socket) -> None:
+    offer = b"GET /v1/tasks HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    connection.sendall(offer * 3 + _request(HEAD, b'{"title": "x"}'))
+    assert re.findall(rb"HTTP/1.1 (\d+)", _answer(connection)) == [b"200"] * 3 + [b"201"]
+
+
+def test_a_trailer_is_no_header(connection: socket.socket) -> None:
+    body = b'e\r\n{"title": "x"}\r\n0\r\n'
+    without = HEAD.replace(b"X-User-Id: alice\r\n", b"") + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.sendall(without + body + b"X-User-Id: victim\r\n\r\n")
+    assert _answer(connection).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_request_whose_end_is_uncertain_is_refused_and_not_carried_out(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, PATIENCE_SECONDS) as connection:
+        connection.sendall(_request(HEAD, b'{"title": "x"}'))
+        location = re.search(rb"location: (\S+)", _answer(connection))
+    assert location
+    target = b" " + location[1] + b" HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nConnection: close\r\n"
+    for framing in (
+        b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
+    ):
+        with socket.create_connection(address, PATIENCE_SECONDS) as connection:
+            connection.sendall(b"DELETE" + target + framing)
+            assert _answer(connection).startswith(b"HTTP/1.1 400 ")
+    with socket.create_connection(address, PATIENCE_SECONDS) as connection:
+        connection.sendall(b"GET" + target + b"\r\n")
+        assert _answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /health/live HTTP/1.1\r\n",
+        b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: y\r\n",
+        b"GET /health/live HTTP/2.0\r\nHost: x\r\n",
+        b"GET /health/live HTTP/1.1\r\nHost : x\r\n",
+        b"GET /health/live HTTP/1.1\nHost: x\n",
+        b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n",
+    ],
+)
+def test_what_is_not_http_1_is_refused(connection: socket.socket, head: bytes) -> None:
+    connection.sendall(head + b"\r\n")
+    assert _answer(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_request_of_http_1_0_needs_no_host(connection: socket.socket) -> None:
+    connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+    assert _answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_white_space_around_a_value_is_no_part_of_it(address: tuple[str, int]) -> None:
     answers = []
     for key in (b"k", b"k  ", b"\t k\t"):
@@ -68,14 +134,41 @@ def test_white_space_around_a_value_is_no_part_of_it(address: tuple[str, int]) -
     assert answers == [b"201", b"200", b"200"]
 
 
-def test_a_head_without_an_end_is_refused(connection: socket.socket) -> None:
+@pytest.mark.parametrize(
+    ("beginning", "filler"),
+    [
+        (HEAD, b"X-Filler: " + b"x" * 10_000 + b"\r\n"),
+        (HEAD + b"X-Filler: ", b"x" * 10_000),
+        (b"GET /", b"x" * 10_000),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Trailer: ", b"x" * 10_000),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;extension=", b"x" * 10_000),
+    ],
+)
+def test_what_has_no_end_is_refused(connection: socket.socket, beginning: bytes, filler: bytes) -> None:
     sent = 0
-    connection.sendall(HEAD)
+    connection.sendall(beginning)
     with contextlib.suppress(ConnectionError):
         while sent < FAR_TOO_MANY:
-            connection.sendall(b"X-Filler: " + b"x" * 10_000 + b"\r\n")
+            connection.sendall(filler)
             sent += 1
     assert sent < FAR_TOO_MANY
+
+
+def test_a_body_may_be_as_long_as_is_allowed(connection: socket.socket) -> None:
+    connection.sendall(_request(HEAD, b" " * 200_000 + b'{"title": "x"}'))
+    assert _answer(connection).startswith(b"HTTP/1.1 201 ")
+
+
+def test_many_requests_may_use_one_connection(connection: socket.socket) -> None:
+    request = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 10_000 + b"\r\n\r\n"
+    for _ in range(10):
+        connection.sendall(request)
+        answer = b""
+        while not answer.endswith(b'{"status":"ok"}'):
+            received = connection.recv(65536)
+            assert received
+            answer += received
+        assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_without_an_end_is_refused_in_the_middle(connection: socket.socket) -> None:

@@ -7,37 +7,28 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import psycopg
 import pytest
 from psycopg import sql
 
 from adapters.embedded_postgres import embedded_postgres
 from tests.databases import with_parameters
-from tests.system.service import Service, clean_environment, run, serving
+from tests.planted import PLANTED
+from tests.system.service import Service, assert_refused, clean_environment, client_of, run, serving
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "planted-password"  # noqa: S105 - planted, to be looked for
+PASSWORD = f"{PLANTED}-password"
 
 
-def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged: Sequence[str] = ()) -> None:
-    assert ended.returncode != 0
-    assert [json.loads(line)["event"] for line in ended.stdout.splitlines()] == list(logged)
-    assert len(ended.stderr.splitlines()) == 1
-    for word in words:
-        assert word in ended.stderr
-    assert PASSWORD not in ended.stderr
-
-
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "distribute"])
 def test_a_missing_url_is_named_and_so_is_the_command_that_needs_none(command: str) -> None:
     assert_refused(run(command), "DATABASE_URL", "taskward dev")
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "distribute"])
 @pytest.mark.parametrize("url", [f"mysql://u:{PASSWORD}@host/db", f"postgresql://u:{PASSWORD}@[broken/db", PASSWORD])
 def test_a_malformed_url_is_named(command: str, url: str) -> None:
     assert_refused(run(command, DATABASE_URL=url), "DATABASE_URL")
@@ -75,8 +66,9 @@ def test_a_database_that_does_not_exist_is_named(server_url: str) -> None:
     assert_refused(run("serve", DATABASE_URL=with_parameters(server_url, dbname="nowhere")), "DATABASE_URL", "nowhere")
 
 
-def test_a_schema_that_is_not_migrated_is_told_the_remedy(empty_database_url: str) -> None:
-    assert_refused(run("serve", DATABASE_URL=empty_database_url), "0001", "taskward migrate")
+@pytest.mark.parametrize("command", ["serve", "distribute"])
+def test_a_schema_that_is_not_migrated_is_told_the_remedy(empty_database_url: str, command: str) -> None:
+    assert_refused(run(command, DATABASE_URL=empty_database_url), "DATABASE_URL", "0001", "taskward migrate")
 
 
 @pytest.fixture
@@ -98,6 +90,10 @@ def test_a_refused_password_is_told_but_not_shown(role: str) -> None:
 
 def test_a_role_that_may_not_migrate_is_told_why(role: str) -> None:
     assert_refused(run("migrate", DATABASE_URL=role), "permission denied")
+
+
+def test_a_server_without_citus_is_told_apart(database_url: str) -> None:
+    assert_refused(run("distribute", DATABASE_URL=database_url), "DATABASE_URL: nothing was changed", "Citus")
 
 
 def test_the_migrations_own_url_comes_first(empty_database_url: str) -> None:
@@ -132,7 +128,7 @@ def checkout() -> Iterator[Path]:
 
 def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path) -> None:
     titles: list[str] = []
-    for title in ("first run", "second run"):
+    for title in (f"{PLANTED} first", f"{PLANTED} second"):
         command = (sys.executable, "-c", "from entrypoints.cli import main; main()", "dev")
         # What the environment says of a database is none of its business.
         elsewhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "MIGRATION_DATABASE_URL": "postgresql://"}
@@ -143,11 +139,11 @@ def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: 
             answer = subprocess.run(request, shell=True, capture_output=True, check=True, text=True)  # noqa: S602 - as printed
             assert json.loads(answer.stdout)["title"] == "Buy milk"
             address = request.split()[1].removesuffix("/v1/tasks")
-            with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
+            with client_of(address) as client:
                 client.post("/v1/tasks", json={"title": title})
                 titles = [task["title"] for task in client.get("/v1/tasks").json()["items"]]
             assert service.end(signal.SIGINT) == 0
-    assert titles == ["second run", "Buy milk", "first run", "Buy milk"]
+    assert titles == [f"{PLANTED} second", "Buy milk", f"{PLANTED} first", "Buy milk"]
 
 
 def test_a_second_dev_leaves_the_first_alone(checkout: Path) -> None:
@@ -158,7 +154,7 @@ def test_a_second_dev_leaves_the_first_alone(checkout: Path) -> None:
         with Service({}, command=command, cwd=checkout) as second:
             assert "does `taskward dev` run already?" in second.wait_for("taskward: ")
             assert second.process.wait() == 1
-        with httpx2.Client(base_url=address, verify=False) as client:
+        with client_of(address) as client:
             assert client.get("/health/ready").status_code == 200
         assert first.end(signal.SIGHUP) == 0
 

@@ -5,12 +5,14 @@ import json
 import signal
 import threading
 from pathlib import Path
+from time import monotonic
 
 import httpx2
 import pytest
 
 from adapters.embedded_postgres import embedded_postgres
-from tests.system.service import Service, run, serving
+from tests.planted import PLANTED
+from tests.system.service import PATIENCE_SECONDS, TASK, Service, run, serving
 
 WRITERS = 4
 WRITES_BEFORE_THE_KILL = 50
@@ -24,7 +26,9 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_a_restart(database_u
         user = {"X-User-Id": f"killed-{number}"}
         try:
             while True:
-                answer = client.post("/v1/tasks", json={"title": f"{number}: {len(acknowledged)}"}, headers=user)
+                answer = client.post(
+                    "/v1/tasks", json=TASK | {"title": f"{PLANTED} {number}: {len(acknowledged)}"}, headers=user
+                )
                 assert answer.status_code == 201
                 acknowledged.append(json.dumps([user, answer.json()]))
                 enough.release()
@@ -52,7 +56,7 @@ def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server
         with embedded_postgres(server_folder) as url:
             assert run("migrate", DATABASE_URL=url).returncode == 0
             service, client = cleanup.enter_context(serving(url))
-            created = client.post("/v1/tasks", json={"title": "planted-title"})
+            created = client.post("/v1/tasks", json=TASK)
         task = created.headers["location"]
         refused, again, alive = client.get(task), client.get(task), client.get("/health/live")
         ready = client.get("/health/ready")
@@ -65,7 +69,26 @@ def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server
     outcomes = [event["outcome"] for event in service.events("database")]
     assert outcomes == ["ok", "StorageUnavailable", "StorageUnavailable", "ok"]
     assert [len(service.events(f"database {change}")) for change in ("lost", "regained")] == [1, 1]
-    assert "planted" not in "".join(service.lines)
+
+
+def test_each_of_two_workers_tells_once_that_the_database_is_lost_and_regained(server_folder: Path) -> None:
+    with contextlib.ExitStack() as cleanup:
+        with embedded_postgres(server_folder) as url:
+            assert run("migrate", DATABASE_URL=url).returncode == 0
+            service, client = cleanup.enter_context(serving(url, WORKERS="2"))
+            service.wait_for('"ready"')
+        until_both_tell(service, client, "database lost")
+        with embedded_postgres(server_folder):
+            until_both_tell(service, client, "database regained")
+            assert service.end() == 0
+    assert [len(service.events(f"database {change}")) for change in ("lost", "regained")] == [2, 2]
+
+
+def until_both_tell(service: Service, client: httpx2.Client, event: str) -> None:
+    until = monotonic() + PATIENCE_SECONDS
+    while len(service.events(event)) < 2:
+        assert monotonic() < until, service.lines
+        client.get("/v1/tasks", headers={"Connection": "close"})  # so that the next may reach the other one
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
@@ -79,14 +102,13 @@ def test_a_signal_to_stop_is_obeyed_with_exit_code_0(database_url: str, by: sign
 
 def test_every_line_is_json_and_requests_are_tied_to_their_operations(database_url: str) -> None:
     with serving(database_url) as (service, client):
-        client.post("/v1/tasks", json={"title": "planted-title"}, headers={"X-Request-Id": "tie-1"})
+        client.post("/v1/tasks", json=TASK, headers={"X-Request-Id": "tie-1"})
         service.end()
     lines = [json.loads(line) for line in service.lines]
     assert [line["event"] for line in lines if line.get("request_id") == "tie-1"] == ["database", "request"]
     (request,) = service.events("request")
     assert (request["method"], request["route"], request["status"]) == ("POST", "/v1/tasks", 201)
     assert request["duration_ms"] > 0
-    assert "planted" not in "".join(service.lines)
 
 
 def test_a_start_from_another_folder_is_the_same(database_url: str, tmp_path: Path) -> None:
@@ -97,3 +119,8 @@ def test_a_start_from_another_folder_is_the_same(database_url: str, tmp_path: Pa
 def test_the_console_form_is_for_eyes(database_url: str) -> None:
     with Service({"DATABASE_URL": database_url, "LOG_FORMAT": "console"}) as service:
         assert "{" not in service.wait_for(" ready ")
+
+
+def test_a_test_whose_service_tells_what_was_planted_fails() -> None:
+    with pytest.raises(AssertionError, match=PLANTED), Service({}, command=("echo", PLANTED)) as service:
+        service.wait_for(PLANTED)

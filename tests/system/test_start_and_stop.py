@@ -1,7 +1,8 @@
-"""A start succeeds or says why not within 10 seconds, whatever the database does; an end is orderly, whatever runs."""
+"""A start succeeds or says why not in good time, whatever the database does; an end is orderly, whatever runs."""
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,30 +16,30 @@ from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.schema import upgrade
+from entrypoints.container import START_PATIENCE_SECONDS
 from tests.databases import with_parameters
+from tests.planted import PLANTED
 from tests.postgres.wire import tapped
-from tests.system.service import TASKWARD, Service, clean_environment, run, serving
+from tests.system.service import TASK, TASKWARD, Service, assert_refused, clean_environment, run, serving
 
-START_SECONDS = 10
+WAITING = ["waiting for the database"]
 
 
-def assert_refused(ended: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert ended.returncode != 0
-    (line,) = ended.stderr.splitlines()
-    assert [word for word in ("taskward: DATABASE_URL: ", *words) if word not in line] == []
+def test_of_the_ten_seconds_that_a_start_may_take_some_are_left_to_load_the_program() -> None:
+    assert START_PATIENCE_SECONDS <= 7
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_a_server_that_takes_logins_and_is_silent_does_not_hold_up_the_start(database_url: str, command: str) -> None:
     with tapped(database_url) as wire:
         wire.is_mute = True
-        assert_refused(run(command, patience=START_SECONDS, DATABASE_URL=wire.url), "cannot be reached")
+        assert_refused(run(command, DATABASE_URL=wire.url), "cannot be reached", logged=WAITING)
 
 
 def test_a_lock_on_the_revision_does_not_hold_up_the_start(database_url: str, out_of_band: psycopg.Connection) -> None:
     with out_of_band.transaction():
         out_of_band.execute("lock table alembic_version")
-        assert_refused(run("serve", patience=START_SECONDS, DATABASE_URL=database_url), "no answer")
+        assert_refused(run("serve", DATABASE_URL=database_url), "no answer")
 
 
 @pytest.fixture
@@ -66,12 +67,23 @@ def test_a_database_that_spells_dates_in_another_way_is_refused(migrated_url: st
 
 def test_the_environments_encoding_is_none_of_its_business(database_url: str) -> None:
     with serving(database_url, PGCLIENTENCODING="latin1") as (_, client):
-        assert client.post("/v1/tasks", json={"title": "\U0001f95b"}).json()["title"] == "\U0001f95b"
+        task = TASK | {"title": f"{PLANTED} \U0001f95b"}
+        assert client.post("/v1/tasks", json=task).json()["title"] == task["title"]
 
 
-def test_a_setting_that_libpq_does_not_take_is_told_at_once(database_url: str) -> None:
-    url = with_parameters(database_url, connect_timeout="soon")
-    assert_refused(run("serve", DATABASE_URL=url), "connect_timeout")
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"connect_timeout": "soon"},
+        {"gssencmode": "perhaps"},
+        {"sslmode": "require", "sslrootcert": "system"},
+        {"sslmode": "prefer", "sslnegotiation": "direct"},
+        {"host": "127.0.0.1,127.0.0.2", "hostaddr": "127.0.0.1"},
+    ],
+    ids=" ".join,
+)
+def test_what_libpq_does_not_take_is_told_at_once(database_url: str, parameters: dict[str, str]) -> None:
+    assert_refused(run("serve", DATABASE_URL=with_parameters(database_url, **parameters)), "cannot be reached")
 
 
 def test_a_schema_that_is_newer_than_the_release_is_served_and_not_migrated(migrated_url: str) -> None:
@@ -120,7 +132,7 @@ def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str
             pass
         process.stdout.close()
         with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
-            answer = client.post("/v1/tasks", json={"title": "x"})
+            answer = client.post("/v1/tasks", json=TASK)
             assert answer.status_code == 201
             assert client.get(answer.headers["location"]).status_code == 200
 
@@ -136,13 +148,33 @@ def _toggle_that_waits(
     return waiting
 
 
-def test_a_request_in_flight_is_finished_before_the_end(database_url: str, out_of_band: psycopg.Connection) -> None:
-    with serving(database_url) as (service, client), ThreadPoolExecutor() as pool:
-        task = client.post("/v1/tasks", json={"title": "x"}).json()
+both_ways_to_serve = pytest.mark.parametrize("workers", ["1", "2"])
+PATIENT = {"SHUTDOWN_GRACE_SECONDS": "3600", "DATABASE_DEADLINE_SECONDS": "300"}
+
+
+@both_ways_to_serve
+def test_a_request_in_flight_is_finished_before_the_end(
+    database_url: str, out_of_band: psycopg.Connection, workers: str
+) -> None:
+    with serving(database_url, WORKERS=workers, **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
+        task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
             service.process.send_signal(signal.SIGTERM)
             service.wait_for("Waiting for connections to close")
+        assert waiting.result().status_code == 200
+        assert service.process.wait() == 0
+
+
+def test_a_ctrl_c_that_reaches_all_processes_at_once_is_no_second_signal(
+    database_url: str, out_of_band: psycopg.Connection
+) -> None:
+    with serving(database_url, WORKERS="2", **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
+        task = client.post("/v1/tasks", json=TASK).json()
+        with out_of_band.transaction():
+            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            os.killpg(service.process.pid, signal.SIGINT)
+            service.wait_for("Waiting for child process")  # to which it has passed the end on
         assert waiting.result().status_code == 200
         assert service.process.wait() == 0
 
@@ -152,7 +184,7 @@ def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
 ) -> None:
     settings = {"SHUTDOWN_GRACE_SECONDS": "1", "DATABASE_DEADLINE_SECONDS": "300"}
     with serving(database_url, **settings) as (service, client), ThreadPoolExecutor() as pool:
-        task = client.post("/v1/tasks", json={"title": "x"}).json()
+        task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
             assert service.end() == 0
@@ -160,3 +192,19 @@ def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
     row = out_of_band.execute("select completed from tasks where id = %s", [task["id"]]).fetchone()
     assert row == (False,)
+
+
+@both_ways_to_serve
+@pytest.mark.parametrize("signals", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
+def test_a_second_signal_ends_it_at_once_and_the_exit_code_tells(
+    database_url: str, out_of_band: psycopg.Connection, signals: tuple[signal.Signals, signal.Signals], workers: str
+) -> None:
+    with serving(database_url, WORKERS=workers, **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
+        task = client.post("/v1/tasks", json=TASK).json()
+        with out_of_band.transaction():
+            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            service.process.send_signal(signals[0])
+            service.wait_for("Waiting for connections to close")
+            assert service.end(signals[1]) == -signals[1]
+        with pytest.raises((httpx2.NetworkError, httpx2.RemoteProtocolError)):  # it is broken off
+            waiting.result()

@@ -13,6 +13,9 @@ from entrypoints.settings import ConfigurationError, Settings
 
 CHECKOUT = Path(__file__).parents[2]
 VARIABLES = re.findall(r"^(# )?([A-Z_]+)=(.*)$", (CHECKOUT / ".env.example").read_text(), re.MULTILINE)
+GUIDE = re.findall(
+    r"^\| `([A-Z_]+)` \| (?:`(.+?)` )?\| \S.* \|$", (CHECKOUT / "docs" / "operations.md").read_text(), re.MULTILINE
+)
 UNREADABLE = "must give ports as numbers, and special characters of a password percent-encoded"
 URL = "postgresql://user:planted@host/tasks"
 BAD = {field.upper(): "planted planted" for field in Settings.model_fields if field != "host"}  # any text is a host
@@ -41,6 +44,10 @@ def test_what_the_example_comments_out_is_the_default(monkeypatch: pytest.Monkey
     defaults, shown = Settings.load(), loaded(monkeypatch, {"ENV_FILE": str(env_file)})
     assert shown.model_dump() == defaults.model_dump()
     assert shown.model_fields_set == {field for field, value in defaults if value}
+
+
+def test_the_guide_has_the_defaults_and_the_order_of_the_example() -> None:
+    assert [(name, value if commented else "") for commented, name, value in VARIABLES] == GUIDE
 
 
 def test_the_env_file_is_the_checkouts_wherever_the_command_is_called(
@@ -132,8 +139,8 @@ def test_a_value_at_the_bound_is_taken(
             {"host": "one,two", "port": "5432,5433", "target_session_attrs": "read-write"},
         ),
         (
-            "/d?host=/run/postgresql&options=-csearch_path%3Dx",
-            {"host": "/run/postgresql", "options": "-csearch_path=x"},
+            f"/d?host=/run/{'x' * 64}&options=-csearch_path%3Dx",
+            {"host": f"/run/{'x' * 64}", "options": "-csearch_path=x"},
         ),
         ("u@[::1]/d?connect_timeout=3&application_name=a%20b", {"connect_timeout": "3", "application_name": "a b"}),
     ],
@@ -166,6 +173,8 @@ def test_a_url_reaches_libpq_with_all_its_parameters(
         ("postgresql://user:x/planted@host/tasks", UNREADABLE),
         ("postgresql://user:1/planted@host/tasks", UNREADABLE),
         ("postgresql://user@host:planted/tasks", UNREADABLE),
+        ("postgresql://user:planted@a..b/tasks", "must give hosts whose names can be looked up"),
+        (f"postgresql://user:planted@host,{'x' * 64}/tasks", "must give hosts whose names can be looked up"),
     ],
 )
 def test_a_malformed_url_is_refused_with_the_reason_alone(

@@ -1,0 +1,98 @@
+"""Should ownership fail anywhere below, the whole service says nothing but that it has a defect."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import httpx2
+import pytest
+from dependency_injector import providers
+from sqlalchemy import Connection, text
+
+from adapters.postgres.executor import DatabaseExecutor
+from domain.task import UserId
+from entrypoints.container import Container
+from entrypoints.settings import Settings
+from tests.conftest import LoggedLines
+from tests.http.conftest import client_of
+
+T = TypeVar("T")
+
+REQUESTS: dict[str, tuple[str, str, object]] = {
+    "create": ("POST", "", {"title": "Mine"}),
+    "list": ("GET", "", None),
+    "get": ("GET", "/{}", None),
+    "head": ("HEAD", "/{}", None),
+    "put": ("PUT", "/{}", {"title": "Mine"}),
+    "patch": ("PATCH", "/{}", {"title": "Mine"}),
+    "patch nothing": ("PATCH", "/{}", {}),
+    "toggle": ("POST", "/{}/toggle", None),
+    "delete": ("DELETE", "/{}", None),
+}
+
+
+class CrossingExecutor(DatabaseExecutor):
+    """As a pooler that has mixed up its clients: answers all with what the first one asked for."""
+
+    first: Callable[[Connection], Any] | None = None
+
+    async def run(self, operation: Callable[[Connection], T], **options: Any) -> T:
+        self.first = self.first or operation
+        return await super().run(self.first, **options)
+
+
+class ForgetfulExecutor(DatabaseExecutor):
+    """Runs a statement that forgets the owner, in place of what it is given."""
+
+    async def run(self, operation: Callable[[Connection], T], **options: Any) -> Any:
+        return await super().run(lambda connection: connection.execute(text("select * from tasks")).all(), **options)
+
+
+@pytest.fixture
+async def failing_client(database_url: str, executor: type[DatabaseExecutor]) -> AsyncIterator[httpx2.AsyncClient]:
+    container = Container()
+    container.settings.override(Settings.load(database_url=database_url))
+    database = executor(container.engine(), connections=1, queue=1, deadline=5)
+    container.database.override(providers.Object(database))
+    async with client_of(container) as client:
+        yield client
+
+
+@pytest.mark.parametrize("executor", [CrossingExecutor, ForgetfulExecutor])
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_a_row_of_somebody_else_is_a_defect_and_nobody_sees_it(
+    postgres_client: httpx2.AsyncClient,
+    failing_client: httpx2.AsyncClient,
+    alice: UserId,
+    bob: UserId,
+    logged: LoggedLines,
+    executor: type[DatabaseExecutor],
+    name: str,
+) -> None:
+    hers, his = {"X-User-Id": alice.value, "X-Request-Id": "r"}, {"X-User-Id": bob.value}
+    planted = {"title": "planted-title", "description": "planted-description"}
+    foreign = (await postgres_client.post("/v1/tasks", json=planted, headers=his)).json()
+    if executor is CrossingExecutor:
+        assert (await failing_client.get(f"/v1/tasks/{foreign['id']}", headers=his)).json() == foreign
+    method, path, body = REQUESTS[name]
+    asked_for = str(uuid4())
+    before = len(logged())
+    answer = await failing_client.request(method, "/v1/tasks" + path.format(asked_for), json=body, headers=hers)
+    assert answer.status_code == 500
+    problem = answer.json() if method != "HEAD" else None
+    assert problem is None or problem == {
+        "type": "urn:taskward:problem:internal-error",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "A defect in the service; it has been logged.",
+        "instance": "/v1/tasks" + path.format(asked_for),
+        "request_id": "r",
+    }
+    lines = logged()[before:]
+    (operation,) = [line for line in lines if line["event"] == "database"]
+    (defect,) = [line for line in lines if line["event"] == "defect"]
+    assert (operation["outcome"], operation["user_id"]) == ("OwnershipViolation", alice.value)
+    assert (defect["level"], defect["request_id"]) == ("error", "r")
+    assert "OwnershipViolation" in defect["exception"]
+    seen = f"{answer.headers} {answer.text} {lines}"
+    assert not [secret for secret in ("planted", bob.value, foreign["id"], foreign["created_at"]) if secret in seen]

@@ -1,0 +1,351 @@
+"""`taskward distribute`, with a stand-in for Citus: all of it or nothing, once, and never beside a migration."""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, LiteralString, cast
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic import command
+from psycopg import sql
+from sqlalchemy.sql import ClauseElement, Executable
+
+from adapters.postgres.distribution import distribute
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.schema import newest_revision, require_current, upgrade
+from domain.errors import StorageError, StorageOutdated, StorageUnavailable
+from tests.conftest import SCALING
+from tests.databases import fingerprint, with_parameters
+from tests.postgres.test_migrations import LOCK, ROOT, WAITING, alembic, hasty
+from tests.postgres.test_statements import ALL_STATEMENTS
+from tests.postgres.wire import tapped
+from tests.system.service import PATIENCE_SECONDS, TASKWARD, clean_environment, run
+
+# Names, signatures and the refusal of an unfit key are those of Citus; the rows stay where they are.
+STAND_IN = """
+    create schema citus;
+    create type citus.distribution_type as enum ('hash', 'range', 'append');
+    create table pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char", partkey text);
+    grant select on pg_catalog.pg_dist_partition to public;
+    create function pg_catalog.column_to_column_name(table_name regclass, column_var_text text) returns text
+        language sql as $$ select substring(column_var_text from ':name (\\w+)') $$;
+    create function pg_catalog.create_distributed_table(
+        table_name regclass, distribution_column text, distribution_type citus.distribution_type default 'hash',
+        colocate_with text default 'default', shard_count int default null
+    ) returns void language plpgsql security definer as $$
+    begin
+        if not exists (
+            select from pg_index join pg_attribute on attrelid = indrelid and attnum = any (indkey)
+            where indrelid = table_name and indisprimary and attname = distribution_column
+        ) then
+            raise exception 'cannot create constraint on "%"', table_name using errcode = 'feature_not_supported';
+        end if;
+        insert into pg_dist_partition values (table_name, 'h', '{VAR :name ' || distribution_column || '}');
+    end $$;
+"""
+FAILS: LiteralString = """
+    create or replace function pg_catalog.create_distributed_table(
+        table_name regclass, distribution_column text, distribution_type citus.distribution_type default 'hash',
+        colocate_with text default 'default', shard_count int default null
+    ) returns void language plpgsql as $$ begin {}; end $$
+"""
+DISTRIBUTED_KEY = ("pk_tasks", "PRIMARY KEY (user_id, id)")
+
+
+@pytest.fixture
+def url(empty_database_url: str) -> str:
+    upgrade(create_postgres_engine(empty_database_url))
+    return empty_database_url
+
+
+@pytest.fixture
+def plain(url: str) -> Iterator[psycopg.Connection]:
+    """A migrated database with tasks in it, on a server without Citus."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("insert into tasks (user_id, title) values ('alice', 'planted-title'), ('bob', 'x')")
+        yield connection
+
+
+@pytest.fixture
+def citus(plain: psycopg.Connection) -> psycopg.Connection:
+    """The same on a server that has what stands in for Citus."""
+    try:
+        plain.execute("set allow_system_table_mods = on")
+    except psycopg.errors.InsufficientPrivilege:
+        pytest.skip("only a superuser can put a stand-in for Citus where Citus is")
+    plain.execute(STAND_IN)
+    return plain
+
+
+@pytest.fixture
+def owner(citus: psycopg.Connection, url: str) -> Iterator[str]:
+    """A URL of a role that owns the tables and has no other rights."""
+    role = f"taskward_test_{uuid4().hex}"
+    name = sql.Identifier(role)
+    citus.execute(sql.SQL("create role {0} login password 'x'; grant create on schema public to {0}").format(name))
+    citus.execute(sql.SQL("alter table tasks owner to {0}; alter table alembic_version owner to {0}").format(name))
+    yield with_parameters(url, user=role, password="x")  # noqa: S106 - for the test alone
+    citus.execute(sql.SQL("reassign owned by {0} to current_user; drop owned by {0}; drop role {0}").format(name))
+
+
+def everything(connection: psycopg.Connection) -> tuple[Any, ...]:
+    """The schema, the rows with what last touched them, the files, and what is known to be distributed."""
+    queries: list[LiteralString] = [
+        "select xmin::text, tasks::text from tasks order by id",
+        "select oid, relfilenode from pg_class where oid in ('tasks'::regclass, 'pk_tasks'::regclass) order by oid",
+    ]
+    if connection.execute("select to_regclass('pg_dist_partition')").fetchone() != (None,):
+        queries.append("select * from pg_dist_partition")
+    return fingerprint(connection), *(connection.execute(query).fetchall() for query in queries)
+
+
+def distributed_by(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "select logicalrelid::text, column_to_column_name(logicalrelid, partkey) from pg_dist_partition"
+    ).fetchall()
+
+
+def test_the_key_is_changed_the_table_distributed_and_nothing_else(citus: psycopg.Connection, url: str) -> None:
+    before, rows, *_ = everything(citus)
+    assert distribute(create_postgres_engine(url))
+    after, rows_after, *_ = everything(citus)
+    assert distributed_by(citus) == [("tasks", "user_id")]
+    assert rows_after == rows
+    assert {name: set(after[name]) ^ set(before[name]) for name in before if after[name] != before[name]} == {
+        "constraints": {("pk_tasks", "PRIMARY KEY (id)"), DISTRIBUTED_KEY},
+        "indexes": {
+            ("pk_tasks", "CREATE UNIQUE INDEX pk_tasks ON public.tasks USING btree (id)"),
+            ("pk_tasks", "CREATE UNIQUE INDEX pk_tasks ON public.tasks USING btree (user_id, id)"),
+        },
+    }
+
+
+def test_changing_the_key_by_hand_as_the_guide_says_makes_the_same(
+    citus: psycopg.Connection, url: str, distributed_url: str
+) -> None:
+    distribute(create_postgres_engine(url))
+    with psycopg.connect(distributed_url) as by_hand:
+        assert fingerprint(by_hand) == fingerprint(citus)
+
+
+def test_changing_it_back_as_the_guide_says_leaves_no_difference(plain: psycopg.Connection, url: str) -> None:
+    before = fingerprint(plain)
+    plain.execute("alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)")
+    assert fingerprint(plain) != before
+    (back,) = re.findall(r"^```sql\n(.+primary key \(id\);)\n```", SCALING.read_text(), re.MULTILINE)
+    plain.execute(back.encode())
+    assert fingerprint(plain) == before
+    command.check(alembic(url))
+
+
+@pytest.mark.parametrize("statement", ALL_STATEMENTS, ids=str)
+def test_no_statement_names_a_key(statement: Executable) -> None:
+    dialect = create_postgres_engine("postgresql://").dialect
+    emitted = str(cast("ClauseElement", statement).compile(dialect=dialect))
+    assert not re.search(r"ON CONFLICT (?!DO NOTHING)|ON CONSTRAINT|pk_tasks", emitted)
+
+
+def test_it_is_one_transaction_under_the_migrations_lock(citus: psycopg.Connection, url: str) -> None:
+    with tapped(url) as wire:
+        distribute(create_postgres_engine(wire.url))
+    begin = next(place for place, statement in enumerate(wire.statements) if statement.startswith("BEGIN"))
+    assert wire.statements[begin + 1 : begin + 3] == ["set local lock_timeout = '30s'", LOCK]
+    assert wire.statements[-3:] == [
+        "alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)",
+        "select pg_catalog.create_distributed_table('tasks', 'user_id')",
+        "COMMIT",
+    ]
+    assert [statement for statement in wire.statements[begin:] if statement in ("COMMIT", "ROLLBACK")] == ["COMMIT"]
+    assert distributed_by(citus) == [("tasks", "user_id")]
+
+
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [
+        ("raise exception 'no worker nodes' using errcode = 'object_not_in_prerequisite_state'", "no worker nodes"),
+        ("raise exception 'not supported here' using errcode = 'feature_not_supported'", "not supported here"),
+        ("raise exception 'not on this node' using errcode = 'internal_error'", "not on this node"),
+        ("raise exception 'node a:5432 is gone' using errcode = 'connection_failure'", "node a:5432 is gone"),
+        ("raise exception 'planted-title' using errcode = 'check_violation'", "23514"),
+        ("perform title::int from tasks", "22P02"),
+    ],
+)
+def test_where_the_call_fails_nothing_is_changed_and_no_row_quoted(
+    citus: psycopg.Connection, url: str, failing: LiteralString, told: str
+) -> None:
+    citus.execute(sql.SQL(FAILS).format(sql.SQL(failing)))
+    before = everything(citus)
+    with pytest.raises(StorageError, match="nothing was changed") as raised:
+        distribute(create_postgres_engine(url))
+    assert everything(citus) == before
+    assert told in str(raised.value)
+    assert "planted" not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
+def test_a_connection_that_is_lost_meanwhile_is_told(citus: psycopg.Connection, url: str) -> None:
+    citus.execute(sql.SQL(FAILS).format(sql.SQL("perform pg_terminate_backend(pg_backend_pid())")))
+    with pytest.raises(StorageUnavailable, match="run it again"):
+        distribute(create_postgres_engine(url))
+
+
+def test_a_second_time_changes_nothing(citus: psycopg.Connection, url: str) -> None:
+    distribute(create_postgres_engine(url))
+    before = everything(citus)
+    assert not distribute(create_postgres_engine(url))
+    assert everything(citus) == before
+
+
+def test_a_key_that_was_changed_before_is_left_alone(citus: psycopg.Connection, url: str) -> None:
+    citus.execute("alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)")
+    *before, _ = everything(citus)
+    assert distribute(create_postgres_engine(url))
+    *after, _ = everything(citus)
+    assert after == before
+    assert distributed_by(citus) == [("tasks", "user_id")]
+
+
+def test_a_table_that_citus_knows_but_has_not_distributed_is_distributed(citus: psycopg.Connection, url: str) -> None:
+    citus.execute("insert into pg_dist_partition values ('tasks', 'n', null)")
+    assert distribute(create_postgres_engine(url))
+    assert ("tasks", "user_id") in distributed_by(citus)
+
+
+def test_a_table_that_is_distributed_otherwise_is_refused(citus: psycopg.Connection, url: str) -> None:
+    citus.execute("select create_distributed_table('tasks', 'id')")
+    before = everything(citus)
+    with pytest.raises(StorageError, match="distributed by id, not by user_id"):
+        distribute(create_postgres_engine(url))
+    assert everything(citus) == before
+
+
+def test_without_citus_nothing_is_changed_whatever_is_called_like_it(plain: psycopg.Connection, url: str) -> None:
+    plain.execute("create function create_distributed_table(regclass, text) returns text language sql return $1::text")
+    before = everything(plain)
+    with pytest.raises(StorageError, match="create extension citus"):
+        distribute(create_postgres_engine(url))
+    assert everything(plain) == before
+
+
+def test_a_schema_that_is_not_there_is_told_the_remedy(empty_database_url: str) -> None:
+    with pytest.raises(StorageOutdated, match=r"its schema is empty.+taskward migrate"):
+        distribute(create_postgres_engine(empty_database_url))
+
+
+def test_an_outdated_schema_is_told_the_remedy(citus: psycopg.Connection, url: str) -> None:
+    citus.execute("update alembic_version set version_num = '0000'")
+    before = everything(citus)
+    with pytest.raises(StorageOutdated, match=r"its schema is 0000.+taskward migrate"):
+        distribute(create_postgres_engine(url))
+    assert everything(citus) == before
+
+
+def test_the_tables_owner_may(citus: psycopg.Connection, owner: str) -> None:
+    assert distribute(create_postgres_engine(owner))
+    assert distributed_by(citus) == [("tasks", "user_id")]
+
+
+@pytest.mark.parametrize(
+    ("lack", "told"),
+    [
+        ("alter table tasks owner to current_user; grant select on tasks to public", "must be owner of table tasks"),
+        (
+            "revoke execute on function pg_catalog.create_distributed_table from public",
+            "permission denied for function create_distributed_table",
+        ),
+    ],
+)
+def test_who_may_not_is_told_so_and_nothing_is_changed(
+    citus: psycopg.Connection, owner: str, lack: LiteralString, told: str
+) -> None:
+    citus.execute(lack)
+    before = everything(citus)
+    with pytest.raises(StorageError, match=f"nothing was changed: {told}"):
+        distribute(create_postgres_engine(owner))
+    assert everything(citus) == before
+
+
+@pytest.mark.parametrize("held", [LOCK, "lock table tasks in access share mode"])
+def test_a_lock_that_does_not_come_free_ends_it(citus: psycopg.Connection, url: str, held: LiteralString) -> None:
+    before = everything(citus)
+    with psycopg.connect(url) as holder:
+        holder.execute(held)
+        with pytest.raises(StorageUnavailable, match=r"nothing was changed: .+lock timeout"):
+            distribute(hasty(url))
+    assert everything(citus) == before
+
+
+def test_two_at_once_and_a_migration_wait_for_each_other_and_all_end_well(citus: psycopg.Connection, url: str) -> None:
+    environment = clean_environment() | {"DATABASE_URL": url}
+    commands = ["distribute", "distribute", "migrate"]
+    with psycopg.connect(url) as first:
+        first.execute(LOCK)
+        processes = [
+            subprocess.Popen([TASKWARD, name], env=environment, stdout=subprocess.PIPE, text=True) for name in commands
+        ]
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while citus.execute(WAITING).fetchone() != (len(processes),) and time.monotonic() < deadline:
+                time.sleep(0.02)  # the server tells no event
+            assert citus.execute(WAITING).fetchone() == (len(processes),)
+            first.commit()
+            said = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+                process.communicate()
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    assert sorted("already" in words for words in said[:2]) == [False, True]
+    assert distributed_by(citus) == [("tasks", "user_id")]
+
+
+def test_the_command_says_what_it_did(citus: psycopg.Connection, url: str) -> None:
+    ended = [
+        run("distribute", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x", MIGRATION_DATABASE_URL=url) for _ in "12"
+    ]
+    assert [(command.returncode, command.stdout, command.stderr) for command in ended] == [
+        (0, "The tasks are now distributed by user_id.\n", ""),
+        (0, "The tasks were distributed by user_id already. Nothing was changed.\n", ""),
+    ]
+    assert distributed_by(citus) == [("tasks", "user_id")]
+
+
+def test_migrating_and_the_check_before_serving_go_on_as_before(citus: psycopg.Connection, url: str) -> None:
+    engine = create_postgres_engine(url)
+    distribute(engine)
+    before = everything(citus)
+    upgrade(engine)
+    assert everything(citus) == before
+    command.check(alembic(url))
+    with engine.connect() as connection:
+        require_current(connection)
+
+
+def test_a_later_revision_can_be_made_and_undone_and_all_of_them_undone(
+    citus: psycopg.Connection, url: str, tmp_path: Path
+) -> None:
+    engine = create_postgres_engine(url)
+    distribute(engine)
+    before = fingerprint(citus)
+    shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
+    (tmp_path / "migrations" / "versions" / "9999_due.py").write_text(
+        f"import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '9999', {newest_revision()!r}\n"
+        "def upgrade():\n    op.add_column('tasks', sa.Column('due', sa.Date()))\n"
+        "    op.create_index('ix_due', 'tasks', ['user_id', 'due'])\n"
+        "def downgrade():\n    op.drop_index('ix_due')\n    op.drop_column('tasks', 'due')\n"
+    )
+    config = alembic(url)
+    config.set_main_option("script_location", str(tmp_path / "migrations"))
+    command.upgrade(config, "head")
+    after = fingerprint(citus)
+    assert DISTRIBUTED_KEY in after["constraints"]
+    assert "due" in {name for name, *_ in after["columns"]}
+    command.downgrade(config, "-1")
+    assert fingerprint(citus) == before
+    command.downgrade(config, "base")
+    assert citus.execute("select to_regclass('tasks')").fetchone() == (None,)
