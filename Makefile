@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := uv==0.13.9
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
-.PHONY: run test fast soak test-browser lint lock
+.PHONY: run test fast soak test-browser bench lint lock
 
 run: $(VENV)/.run
 	@$(BIN)/taskward dev
@@ -26,6 +26,10 @@ SOAK_SECONDS ?= 600
 soak: $(VENV)/.test
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/test_soak.py
 
+# Taskward beside a floor and its peers, on this machine: make bench BENCH="--rounds 5 --operations read,list"
+bench: $(VENV)/.bench
+	$(BIN)/python -m tests.bench $(BENCH)
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,6 +40,7 @@ lock: $(VENV)/.run
 	$(PIP) install $(UV)
 	$(COMPILE) --extra dev --extra test --output-file requirements-test.txt
 	$(COMPILE) --extra dev --constraint requirements-test.txt --output-file requirements.txt
+	$(COMPILE) --extra bench --constraint requirements-test.txt --output-file requirements-bench.txt
 
 $(VENV)/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Taskward needs Python 3.11 or newer: make PYTHON=python3.x")'
@@ -46,4 +51,8 @@ $(VENV)/.run: requirements.txt pyproject.toml
 
 $(VENV)/.test: $(VENV)/.run requirements-test.txt
 	$(PIP) install --require-hashes --requirement requirements-test.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test requirements-bench.txt
+	$(PIP) install --require-hashes --requirement requirements-bench.txt
 	@touch $@

