@@ -9,18 +9,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.system.service import PATIENCE_SECONDS, serving
+from tests.system.service import PATIENCE_SECONDS, TASK, serving
 
 REQUESTS: dict[str, tuple[str, str, object]] = {
     "get": ("GET", "", None),
     "head": ("HEAD", "", None),
-    "put": ("PUT", "", {"title": "x"}),
-    "patch": ("PATCH", "", {"title": "x"}),
+    "put": ("PUT", "", TASK),
+    "patch": ("PATCH", "", TASK),
     "patch nothing": ("PATCH", "", {}),
     "toggle": ("POST", "/toggle", None),
     "delete": ("DELETE", "", None),
     "delete what is none": ("DELETE", "/none", None),
-    "invalid": ("PATCH", "", {"title": ""}),
+    "invalid": ("PATCH", "", {**TASK, "title": ""}),
 }
 CONDITIONS = {
     "none": "",
@@ -45,7 +45,7 @@ class Foreign(NamedTuple):
 def foreign(database_url: str) -> Iterator[Foreign]:
     """A task of alice's, and where it is served."""
     with serving(database_url) as (_, client):
-        task = client.post("/v1/tasks", json={"title": "planted"})
+        task = client.post("/v1/tasks", json=TASK)
         address = client.base_url.host, client.base_url.port or 0
         yield Foreign(address, task.json()["id"], task.headers["etag"].strip('"'))
         assert client.get(f"/v1/tasks/{task.json()['id']}").content == task.content

@@ -20,6 +20,7 @@ import pytest
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.schema import upgrade
 from tests.databases import own_database
+from tests.planted import PLANTED
 from tests.system.service import serving
 
 STEPS = int(os.environ.get("MANY_USERS_STEPS", "15"))
@@ -28,7 +29,7 @@ SETTINGS = {"WORKERS": "2", "DATABASE_CONNECTIONS": "4", "DATABASE_DEADLINE_SECO
 ALIKE = ("ann", "an n", "ann%", "%", "ann_", "_", "ann'", 'ann"', "ann\\", "ann;--", "$1", "%(owner)s")
 USERS = [name + more for more in ("", "A", "a") for name in ALIKE]
 KEYS = ("k", "K", "k%")
-TITLES = ("x", "y", "%", "'; --")
+TITLES = tuple(f"{PLANTED} {title}" for title in ("x", "y", "%", "'; --"))
 CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"title": "z"},
@@ -97,7 +98,7 @@ class User:
     async def _create(self) -> None:
         body = {
             "title": self._random.choice(TITLES),
-            "description": self.name,
+            "description": f"{PLANTED} of {self.name}",
             "completed": self._random.random() < 0.5,
         }
         answer = await self._ask("POST", "", body)
@@ -107,7 +108,11 @@ class User:
 
     async def _create_once(self) -> None:
         key = self._random.choice(KEYS)
-        body = {"title": self._random.choice(TITLES[:2]), "description": self.name, "completed": False}
+        body = {
+            "title": self._random.choice(TITLES[:2]),
+            "description": f"{PLANTED} of {self.name}",
+            "completed": False,
+        }
         there = self.tasks.get(self._keys.get(key, ""))
         answer = await self._ask("POST", "", body, {"Idempotency-Key": key})
         if there is None:
@@ -137,7 +142,7 @@ class User:
         method, path, body, foretold = self._random.choice(
             (
                 ("PATCH", path, change, change),
-                ("PUT", path, {"title": "p"}, {"title": "p", "description": None, "completed": False}),
+                ("PUT", path, {"title": PLANTED}, {"title": PLANTED, "description": None, "completed": False}),
                 ("POST", f"{path}/toggle", None, {"completed": not task["completed"]}),
             )
         )
@@ -188,8 +193,8 @@ class User:
         method, path, body = self._random.choice(
             (
                 ("GET", "", None),
-                ("PUT", "", {"title": self.name}),
-                ("PATCH", "", {"title": self.name}),
+                ("PUT", "", {"title": f"{PLANTED} {self.name}"}),
+                ("PATCH", "", {"title": f"{PLANTED} {self.name}"}),
                 ("PATCH", "", {}),
                 ("POST", "/toggle", None),
                 ("DELETE", "", None),

@@ -14,22 +14,23 @@ import psycopg
 import pytest
 
 from adapters.embedded_postgres import embedded_postgres
+from tests.planted import PLANTED
 from tests.postgres.test_statements import ALL_STATEMENTS
 from tests.system.sent import Sent, log_all_statements, statements_in, work_for
-from tests.system.service import run, serving
+from tests.system.service import TASK, run, serving
 
 OWNERS = ("ann", "Ann", "a nn", "ann%", "ann_", "ann'", 'ann"', "ann\\", "$1", "%(owner)s")
 STRANGER = "bob"
 ON_ONE: dict[str, tuple[str, str, object]] = {
     "get": ("GET", "", None),
     "head": ("HEAD", "", None),
-    "put": ("PUT", "", {"title": "x"}),
-    "patch": ("PATCH", "", {"title": "x", "completed": True}),
+    "put": ("PUT", "", TASK),
+    "patch": ("PATCH", "", {**TASK, "completed": True}),
     "patch nothing": ("PATCH", "", {}),
     "toggle": ("POST", "/toggle", None),
     "delete": ("DELETE", "", None),
 }
-CHANGES: dict[str, object] = {"title": "a", "description": None, "completed": True}
+CHANGES: dict[str, object] = {"title": f"{PLANTED} anew", "description": None, "completed": True}
 READS = {"get", "head"}
 MAY_BE_SENT_BESIDES = {"select pg_backend_pid()", "select version_num from alembic_version"}
 ID = re.compile(r"'[0-9a-f-]{36}'")
@@ -59,11 +60,11 @@ class Journey:
     def live(self, owner: str) -> None:
         """All that the API offers, on tasks of one's own."""
         key = "the same for all"
-        self.send(owner, "POST ", {"title": "x"}, then=201, Idempotency_Key=key)
-        self.send(owner, "POST ", {"title": "x"}, then=200, by=2, Idempotency_Key=key)
-        self.send(owner, "POST ", {"title": "y"}, then=422, by=2, Idempotency_Key=key)
-        self.send(owner, "POST ", {"title": " "}, then=422, by=0)
-        task = self.send(owner, "POST ", {"title": "x", "description": "y"}, then=201)
+        self.send(owner, "POST ", TASK, then=201, Idempotency_Key=key)
+        self.send(owner, "POST ", TASK, then=200, by=2, Idempotency_Key=key)
+        self.send(owner, "POST ", {**TASK, "completed": True}, then=422, by=2, Idempotency_Key=key)
+        self.send(owner, "POST ", {**TASK, "title": ""}, then=422, by=0)
+        task = self.send(owner, "POST ", TASK, then=201)
         cursor = self.send(owner, "GET ?limit=1", then=200)["next_cursor"]
         for query in ("", "?completed=false", f"?cursor={cursor}", f"?completed=true&cursor={cursor}"):
             self.send(owner, f"GET {query}", then=200)
@@ -118,7 +119,7 @@ def recorded() -> Iterator[Recorded]:
             journey = Journey(client)
             for owner in OWNERS:
                 journey.live(owner)
-            journey.trespass(journey.send(OWNERS[0], "POST ", {"title": "x"}, then=201))
+            journey.trespass(journey.send(OWNERS[0], "POST ", TASK, then=201))
             assert client.get("/health/ready").status_code == 200
             assert service.end() == 0
         sent = statements_in(folder)
