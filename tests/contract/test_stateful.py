@@ -282,7 +282,7 @@ def test_postgres_answers_and_stores_what_the_fake_does(subject: Subject) -> Non
     run_state_machine_as_test(
         lambda: Course(subject),  # type: ignore[arg-type]  # any factory serves
         settings=settings(
-            max_examples=EXAMPLES or 40,
+            max_examples=EXAMPLES or 80,
             stateful_step_count=50,
             derandomize=not EXAMPLES,
             database=None,
