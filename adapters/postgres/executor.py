@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
 from adapters.postgres.job import Job
+from adapters.postgres.prepared import forbid_prepared_statements
 from adapters.postgres.worker import Worker
 from domain.errors import StorageOverloaded, StorageUnavailable
 
@@ -31,6 +32,7 @@ class DatabaseExecutor:
     """
 
     def __init__(self, engine: Engine, *, connections: int, queue: int, deadline: float) -> None:
+        self._engine = engine
         self._capacity = connections + queue
         self._share = max(1, connections // 2)
         self._deadline = deadline
@@ -90,6 +92,12 @@ class DatabaseExecutor:
     def has_succeeded_within(self, seconds: float) -> bool:
         """Whether an operation has, and none has failed since."""
         return monotonic() - self._last_success < seconds
+
+    def distrust(self) -> None:
+        """Leaves all connections and prepares no statements any more: for when one has been seen to cross answers."""
+        forbid_prepared_statements(self._engine)
+        for worker in self._workers:
+            worker.leave_connection()
 
     def _seconds_until_room(self) -> int:
         accepted = next(iter(self._unfinished.values()))

@@ -47,7 +47,7 @@ class OwnedStatements:
         facts: dict[str, object] = {"outcome": "failed", "rows": 0}
         try:
             rows = await self._database.run(execute, about=task_id, may_repeat=may_repeat)
-            tasks = [_task_of(owner, row) for row in rows]
+            tasks = self._tasks_of(owner, rows)
             facts = {"outcome": "ok" if rows or task_id is None else missing, "rows": len(rows)}
             tell = log.info
         except SQLAlchemyError as error:
@@ -67,6 +67,13 @@ class OwnedStatements:
                 **facts,
             )
         return tasks
+
+    def _tasks_of(self, owner: UserId, rows: Sequence[Row[*tuple[Any, ...]]]) -> Sequence[Task]:
+        try:
+            return [_task_of(owner, row) for row in rows]
+        except OwnershipViolation:
+            self._database.distrust()
+            raise
 
 
 def _task_of(owner: UserId, row: Row[*tuple[Any, ...]]) -> Task:

@@ -51,6 +51,10 @@ class Worker:
     def is_connected(self) -> bool:
         return self._connection is not None
 
+    def leave_connection(self) -> None:
+        """Before the next job."""
+        self._must_reconnect = True
+
     async def _connected(self, job: Job[Any]) -> Connection | None:
         """A connection for the job, or none, and then the job is taken care of."""
         try:
@@ -96,7 +100,7 @@ class Worker:
                 forbid_prepared_statements(self._engine)
             if failures.is_read_only(error):
                 for worker in self._crew:  # whose connections lead to the same server
-                    worker._must_reconnect = True  # noqa: SLF001 - its own kind
+                    worker.leave_connection()
             if job.is_repeated_after(error):
                 self._jobs.put_nowait(job)
             else:

@@ -110,3 +110,20 @@ async def test_one_crossing_makes_all_connections_give_up(database_url: str) -> 
     except DBAPIError:
         assert await database.run(prepared) is None
     await database.close()
+
+
+async def test_connections_that_are_not_trusted_are_left_and_nothing_is_prepared_on_the_next(database_url: str) -> None:
+    engine = create_postgres_engine(database_url, initialize=False)
+    database = DatabaseExecutor(engine, connections=1, queue=1, deadline=5)
+    database.start()
+
+    def state(connection: Connection) -> tuple[int, int | None]:
+        driver = driver_connection(connection)
+        return driver.info.backend_pid, driver.prepare_threshold
+
+    before, prepares = await database.run(state)
+    assert prepares
+    database.distrust()
+    after, prepares = await database.run(state)
+    assert (after != before, prepares) == (True, None)
+    await database.close()

@@ -115,11 +115,16 @@ def _statements_in(values: Iterable[object]) -> Iterator[Executable]:
 class CrossedExecutor(DatabaseExecutor):
     """Answers as a pooler does that has mixed up its clients: with rows of somebody else."""
 
+    is_trusted = True
+
     def __init__(self, rows: Sequence[tuple[object, ...]]) -> None:
         self.rows = rows
 
     async def run(self, operation: Callable[..., Any], **_: Any) -> Any:
         return self.rows
+
+    def distrust(self) -> None:
+        self.is_trusted = False
 
 
 @pytest.mark.parametrize(
@@ -143,5 +148,7 @@ async def test_a_row_of_another_user_is_never_returned(
     now = datetime.now(UTC)
     mine, foreign = ((owner, uuid4(), "x", None, False, now, now) for owner in (alice.value, other(alice.value)))
     for rows in ([foreign], [mine, foreign], [foreign, mine]):
+        database = CrossedExecutor(rows)
         with pytest.raises(OwnershipViolation):
-            await OPERATIONS[name](PostgresTaskRepository(CrossedExecutor(rows)), alice, uuid4())
+            await OPERATIONS[name](PostgresTaskRepository(database), alice, uuid4())
+        assert not database.is_trusted
