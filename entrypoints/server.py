@@ -81,6 +81,7 @@ class _Processes(Multiprocess):
         self._is_ending = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
+        end_with_terminal()
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
         if self._is_ending:
@@ -101,6 +102,10 @@ def end_in_order() -> None:
     """SIGTERM, Ctrl-C and a closed terminal are no errors. The server raises them anew after its own orderly end."""
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
+    end_with_terminal()
+
+
+def end_with_terminal() -> None:
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
@@ -118,6 +123,7 @@ def end_with_parent() -> None:
     """In a worker's process: ends it in order should the process that has started it be killed."""
     parent = multiprocessing.parent_process()
     if parent:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal's reaches the parent, too
         threading.Thread(target=_follow, args=[parent.sentinel], daemon=True).start()
 
 

@@ -95,7 +95,7 @@ def until_both_tell(service: Service, client: httpx2.Client, event: str) -> None
         client.get("/v1/tasks", headers=EACH_ON_ITS_OWN)
 
 
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_signal_to_stop_is_obeyed_with_exit_code_0(database_url: str, by: signal.Signals, workers: str) -> None:
     with serving(database_url, WORKERS=workers) as (service, client):
