@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,22 +17,24 @@ async def on_thread(call: Callable[[], T]) -> T:
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
+    threading.Thread(target=_perform, args=[call, loop, answer], daemon=True).start()
+    try:
+        return await answer
+    finally:
+        del answer  # as below
 
-    def perform() -> None:
-        try:
-            outcome = call()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits
-            settle(answer.set_exception, error)
-        else:
-            settle(answer.set_result, outcome)
 
-    def settle(how: Callable[[Any], None], what: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(settled, how, what)
+def _perform(call: Callable[[], T], loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[T]") -> None:
+    try:
+        settle = partial(_settle, answer, answer.set_result, call())
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits
+        settle = partial(_settle, answer, answer.set_exception, error)
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(settle)
+    # No frame that an exception has come through may hold it, or its connection stays until the collector comes.
+    del answer, settle
 
-    def settled(how: Callable[[Any], None], what: object) -> None:
-        if not answer.done():
-            how(what)
 
-    threading.Thread(target=perform, daemon=True).start()
-    return await answer
+def _settle(answer: "asyncio.Future[T]", how: Callable[[Any], None], what: object) -> None:
+    if not answer.done():
+        how(what)

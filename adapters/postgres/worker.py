@@ -17,6 +17,7 @@ from adapters.postgres.job import Job
 from adapters.postgres.prepared import forbid_prepared_statements, may_prepare
 from adapters.postgres.sockets import cut, duplicate_socket, is_usable
 from adapters.postgres.threads import on_thread
+from domain.errors import StorageUnavailable
 
 CANCEL_ATTEMPTS: Final = 2
 CANCEL_SECONDS: Final = 1.0
@@ -60,9 +61,12 @@ class Worker:
         try:
             return await self._connect()
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits
+            self._disconnect()
             if any(worker.is_connected for worker in self._crew):  # the server is there, but has no room for us
                 self._jobs.put_nowait(job)
                 await asyncio.sleep(RECONNECT_SECONDS)  # no event tells when there is room
+            elif isinstance(error, OSError | RuntimeError):  # our own process has no descriptor or thread left
+                job.fail(StorageUnavailable(f"no connection can be opened: {type(error).__name__}"))
             else:
                 job.fail(error)
             return None
@@ -72,9 +76,8 @@ class Worker:
             self._disconnect()
         if not self._connection:
             self._must_reconnect = False
-            connection = await on_thread(self._engine.connect)
-            self._socket = duplicate_socket(driver_connection(connection))
-            self._connection = connection
+            self._connection = await on_thread(self._engine.connect)
+            self._socket = duplicate_socket(driver_connection(self._connection))
         if not may_prepare(self._engine):
             driver_connection(self._connection).prepare_threshold = None
         return self._connection
@@ -123,15 +126,15 @@ class Worker:
 
     def _interrupt(self, has_ended: asyncio.Event) -> None:
         if self._connection and self._socket and not self._interruption:
-            stop = _cancel_then_cut(driver_connection(self._connection), self._socket, has_ended)
+            stop = cancel_then_cut(driver_connection(self._connection), self._socket, has_ended)
             self._interruption = asyncio.create_task(stop)
 
 
-async def _cancel_then_cut(
+async def cancel_then_cut(
     driver: "psycopg.Connection[Any]", duplicate: socket.socket, has_ended: asyncio.Event
 ) -> None:
     for _ in range(CANCEL_ATTEMPTS):  # a cancel can overtake its statement, and is then lost
-        with contextlib.suppress(psycopg.Error):
+        with contextlib.suppress(psycopg.Error, OSError, RuntimeError):  # no descriptor or thread is left, either
             await on_thread(partial(driver.cancel_safe, timeout=CANCEL_SECONDS))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(has_ended.wait(), CANCEL_SECONDS)

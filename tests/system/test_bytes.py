@@ -1,8 +1,10 @@
 """What only raw bytes can say: bodies that are announced and never come, or come without an end."""
 
 import contextlib
+import json
 import re
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -123,6 +125,70 @@ def test_what_is_not_http_1_is_refused(connection: socket.socket, head: bytes) -
 def test_a_request_of_http_1_0_needs_no_host(connection: socket.socket) -> None:
     connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
     assert _answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+CREATE = _request(HEAD, b'{"title": "planted"}').replace(b"Connection: close\r\n", b"")
+
+
+def _statuses(answer: bytes) -> list[bytes]:
+    return re.findall(rb"HTTP/1.1 (\d+)", answer)
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+def test_requests_that_came_whole_are_answered_before_what_follows_is_refused(
+    connection: socket.socket, requests: int
+) -> None:
+    connection.sendall(CREATE * requests + b"GARBAGE\r\n\r\n")
+    assert _statuses(_answer(connection)) == [b"201"] * requests + [b"400"]
+
+
+def test_what_follows_the_last_request_of_a_connection_is_ignored(connection: socket.socket) -> None:
+    offer = b"Connection: close, upgrade\r\nUpgrade: h2c\r\n\r\n"
+    connection.sendall(CREATE.replace(b"\r\n\r\n", b"\r\n" + offer) + b"GARBAGE\r\n\r\n")
+    assert _statuses(_answer(connection)) == [b"201"]
+
+
+@pytest.mark.parametrize("before", [b"", CREATE, CREATE * 3])
+def test_a_body_without_a_right_end_is_refused_after_what_came_before(connection: socket.socket, before: bytes) -> None:
+    connection.sendall(before + HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")
+    answer = _answer(connection)
+    assert _statuses(answer) == [b"201"] * before.count(b"POST") + [b"400"]
+    assert answer.endswith(b"Invalid HTTP request received.")
+
+
+def test_a_request_is_answered_once_whatever_becomes_of_its_body(connection: socket.socket) -> None:
+    nobody = HEAD.replace(b"X-User-Id: alice\r\n", b"")
+    connection.sendall(nobody + b"Transfer-Encoding: chunked\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65536)
+    connection.sendall(b"zz\r\n")
+    assert _statuses(answer + _answer(connection)) == [b"401"]
+
+
+def test_far_too_many_requests_at_once_are_refused(connection: socket.socket) -> None:
+    connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 3000)
+    statuses = _statuses(_answer(connection))
+    assert statuses == [b"200"] * (len(statuses) - 1) + [b"400"]
+    assert len(statuses) < 100
+
+
+def test_offers_to_upgrade_that_come_all_at_once_are_no_deeper_than_others(connection: socket.socket) -> None:
+    offer = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    connection.sendall(offer * 3000)
+    assert _statuses(_answer(connection))[0] == b"200"
+
+
+def test_a_client_that_sends_several_and_goes_is_no_defect(database_url: str) -> None:
+    with serving(database_url) as (service, client):
+        for _ in range(10):
+            with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # to end with RST
+                connection.sendall(CREATE * 3)
+        while not service.events("request"):  # at least one has been begun
+            assert client.get("/health/live").status_code == 200
+        assert service.end() == 0
+    assert [line["event"] for line in map(json.loads, service.lines) if line["level"] == "error"] == []
 
 
 def test_white_space_around_a_value_is_no_part_of_it(address: tuple[str, int]) -> None:

@@ -1,0 +1,81 @@
+"""What becomes of operations when the process itself has no descriptor or thread left."""
+
+import asyncio
+import errno
+import gc
+import socket
+import weakref
+from collections.abc import Iterator
+from typing import Any, cast
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, Engine
+
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.threads import on_thread
+from adapters.postgres.worker import cancel_then_cut
+from domain.errors import StorageUnavailable
+
+FAULTS = [OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]
+each_fault = pytest.mark.parametrize("fault", FAULTS, ids=repr)
+
+
+class Failing:
+    """In place of what the driver and the engine do: neither can be had."""
+
+    def __init__(self, fault: Exception) -> None:
+        self._fault = fault
+
+    def cancel_safe(self, **_: object) -> None:
+        raise self._fault
+
+    def connect(self) -> Connection:
+        raise self._fault
+
+
+@each_fault
+async def test_a_statement_that_cannot_be_cancelled_is_cut(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.postgres.worker.CANCEL_SECONDS", 0.01)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        await cancel_then_cut(cast("psycopg.Connection[Any]", Failing(fault)), ours, asyncio.Event())
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
+
+
+@each_fault
+async def test_a_connection_that_cannot_be_opened_is_an_unavailable_store(fault: Exception) -> None:
+    database = DatabaseExecutor(cast("Engine", Failing(fault)), connections=1, queue=0, deadline=5)
+    database.start()
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await database.run(lambda _: None)
+    await database.close()
+
+
+@pytest.fixture
+def _uncollected() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_uncollected")
+async def test_what_has_failed_on_a_thread_is_let_go_at_once() -> None:
+    held: list[weakref.ref[set[object]]] = []
+
+    def fail() -> None:
+        resource: set[object] = set()
+        held.append(weakref.ref(resource))
+        raise OSError
+
+    async def try_to() -> None:
+        try:
+            await on_thread(fail)
+        except OSError:
+            return
+
+    await try_to()
+    while held[0]() is not None:  # noqa: ASYNC110 - the thread lets go of it as it ends
+        await asyncio.sleep(0.01)
