@@ -17,6 +17,7 @@ from adapters.postgres.threads import on_thread
 from adapters.postgres.worker import cancel_then_cut
 from domain.errors import StorageUnavailable
 
+PATIENCE_SECONDS = 20
 FAULTS = [OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]
 each_fault = pytest.mark.parametrize("fault", FAULTS, ids=repr)
 
@@ -77,5 +78,6 @@ async def test_what_has_failed_on_a_thread_is_let_go_at_once() -> None:
             return
 
     await try_to()
-    while held[0]() is not None:  # noqa: ASYNC110 - the thread lets go of it as it ends
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while held[0]() is not None:  # noqa: ASYNC110 - the thread lets go of it as it ends
+            await asyncio.sleep(0.01)
