@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := uv==0.13.9
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
-.PHONY: run test fast soak test-browser bench lint lock
+.PHONY: run test fast soak mutants test-browser bench lint lock
 
 run: $(VENV)/.run
 	@$(BIN)/taskward dev
@@ -29,6 +29,11 @@ soak: $(VENV)/.test
 # Taskward beside a floor and its peers, on this machine: make bench BENCH="--rounds 5 --operations read,list"
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.bench $(BENCH)
+
+# Changes the code for the worse and looks whether the tests notice. A part of it: make mutants MUTANTS=domain/task.py
+MUTANTS ?=
+mutants: $(VENV)/.test
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Connections seen from outside: whether one still stands, and how to end one that a thread is blocked on."""
+"""Connections seen from outside: whether one still stands, and how to end one that is waited for."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def duplicate_socket(connection: "psycopg.Connection[Any]") -> socket.socket:
 
 
 def cut(duplicate: socket.socket) -> None:
-    """Ends the connection from outside: a thread that is blocked on it comes free."""
+    """Ends the connection from outside: whoever waits for it goes on."""
     with contextlib.suppress(OSError):  # it has ended by itself
         duplicate.shutdown(socket.SHUT_RDWR)
 

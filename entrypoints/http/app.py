@@ -38,7 +38,7 @@ class TaskwardApp(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = openapi.complete(super().openapi(), self.state.services.identity().header)
+            self.openapi_schema = openapi.complete(super().openapi(), self.state.services.identity())
         return self.openapi_schema
 
 

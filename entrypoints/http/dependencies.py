@@ -5,12 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
-from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.openapi.models import SecurityBase as SecurityModel
+from fastapi.openapi.models import SecuritySchemeType
 from fastapi.security.base import SecurityBase
 
 from domain.repository import TaskRepository
 from domain.task import UserId
-from entrypoints.http.identity import USER_ID_HEADER, Identity
+from entrypoints.http.identity import Identity
 
 
 class Readiness(Protocol):
@@ -41,16 +42,14 @@ def services_of(request: Request) -> Services:
 
 
 class IdentityScheme(SecurityBase):
-    """The caller's identity as OpenAPI declares it; the route class has asked for it before anything else."""
+    """The caller's identity, which the route class has asked for before anything else.
+
+    OpenAPI is told here that there is one; what it is like, `Identity.scheme` says.
+    """
 
     def __init__(self) -> None:
         self.scheme_name = "UserId"
-        self.model = APIKey(
-            **{"in": APIKeyIn.header},
-            name=USER_ID_HEADER,
-            description="The user on whose behalf the call is made: 1 to 255 printable ASCII characters, opaque and "
-            "case-sensitive. The calling layer authenticates the user and sets it.",
-        )
+        self.model = SecurityModel(type=SecuritySchemeType.apiKey)
 
     async def __call__(self, request: Request) -> UserId:
         return cast(UserId, request.state.user)

@@ -80,8 +80,7 @@ async def _overloaded(request: Request, error: StorageOverloaded) -> JSONRespons
 
 
 async def _identity_required(request: Request, error: IdentityRequired) -> JSONResponse:
-    header = request.app.state.services.identity().header
-    challenge = {"WWW-Authenticate": f'APIKey in="header", name="{header}"'}
+    challenge = {"WWW-Authenticate": request.app.state.services.identity().challenge}
     return replace(IDENTITY_REQUIRED, detail=str(error), headers=challenge).response(request)
 
 

@@ -1,6 +1,7 @@
 """Who calls: the user id that the calling layer puts into a header."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from starlette.requests import Request
@@ -17,9 +18,14 @@ class IdentityRequired(Exception):
 
 
 class Identity(Protocol):
-    """Tells the user from the request. `header` is the one that carries it."""
+    """Tells the user from the request."""
 
     header: str
+    """The one that carries it: answers vary on it."""
+    challenge: str
+    """What `WWW-Authenticate` asks of a request that does not tell."""
+    scheme: Mapping[str, str]
+    """OpenAPI's security scheme object for it."""
 
     @abstractmethod
     async def __call__(self, request: Request) -> UserId:
@@ -31,6 +37,14 @@ class HeaderIdentity(Identity):
 
     def __init__(self, header: str) -> None:
         self.header = header
+        self.challenge = f'APIKey in="header", name="{header}"'
+        self.scheme = {
+            "type": "apiKey",
+            "description": "The user on whose behalf the call is made: 1 to 255 printable ASCII characters, opaque and "
+            "case-sensitive. The calling layer authenticates the user and sets it.",
+            "in": "header",
+            "name": header,
+        }
 
     async def __call__(self, request: Request) -> UserId:
         values = request.headers.getlist(self.header)

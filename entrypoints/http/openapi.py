@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from entrypoints.http.identity import USER_ID_HEADER
+from entrypoints.http.identity import USER_ID_HEADER, Identity
 from entrypoints.http.problems import MEDIA_TYPE, Problem
 
 Described = dict[str, Any]
@@ -92,9 +92,10 @@ def problems(*kinds: Problem) -> dict[int | str, Described]:
     return responses
 
 
-def complete(document: Described, user_id_header: str) -> Described:
-    """The framework's document with what holds for all operations, and with the identity header's configured name."""
+def complete(document: Described, identity: Identity) -> Described:
+    """The framework's document with what holds for all operations, and with what the identity is really like."""
     components = document["components"]
+    components["securitySchemes"] = {name: dict(identity.scheme) for name in components["securitySchemes"]}
     schema = ProblemOutput.model_json_schema(ref_template="#/components/schemas/{model}")
     components["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
     for operations in document["paths"].values():
@@ -102,5 +103,7 @@ def complete(document: Described, user_id_header: str) -> Described:
             operation["responses"] = dict(sorted(operation["responses"].items()))
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_REQUEST_ID)
-    named: Described = json.loads(json.dumps(document).replace(USER_ID_HEADER, user_id_header))
+                if challenge := response["headers"].get("WWW-Authenticate"):
+                    response["headers"]["WWW-Authenticate"] = {**challenge, "example": identity.challenge}
+    named: Described = json.loads(json.dumps(document).replace(USER_ID_HEADER, identity.header))
     return named

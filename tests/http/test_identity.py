@@ -35,7 +35,17 @@ async def test_the_longest_identity_is_accepted(client: httpx2.AsyncClient) -> N
     assert (await client.get("/v1/tasks", headers={"X-User-Id": "x" * 255})).status_code == 200
 
 
-@pytest.mark.parametrize("stranger", ["Alice", "alice ", "ali ce", "alice%"])
+@pytest.mark.parametrize("elsewhere", ["x_user_id", "X_User_Id", "X-UserId", "X-User-Id-", "User-Id", "Remote-User"])
+async def test_an_identity_under_another_name_is_none(client: httpx2.AsyncClient, elsewhere: str) -> None:
+    _assert_identity_required(await client.get("/v1/tasks", headers={elsewhere: "alice"}))
+
+
+async def test_an_identity_in_the_url_is_none(client: httpx2.AsyncClient) -> None:
+    for query in ("user_id=alice", "X-User-Id=alice"):
+        _assert_identity_required(await client.get(f"/v1/tasks?{query}"))
+
+
+@pytest.mark.parametrize("stranger", ["Alice", "alice ", "ali ce", "alice%", "al%69ce", "alice,bob", "bob,alice"])
 async def test_identities_are_compared_exactly(client: httpx2.AsyncClient, stranger: str) -> None:
     await client.post("/v1/tasks", json={"title": "x"}, headers={"X-User-Id": "alice"})
     answer = await client.get("/v1/tasks", headers={"X-User-Id": stranger})

@@ -113,6 +113,19 @@ def test_identity_is_asked_for_where_tasks_are(document: dict[str, Any]) -> None
         assert operation.get("security") == ([{"UserId": []}] if "/v1/" in name else None)
 
 
+def test_no_body_has_a_place_for_the_owner(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    taken = {"title", "description", "completed"}
+    for name, fields in {
+        "TaskInput": taken,
+        "TaskPatch": taken,
+        "Task": taken | {"id", "created_at", "updated_at"},
+        "TaskPage": {"items", "next_cursor"},
+    }.items():
+        assert schemas[name]["properties"].keys() == fields
+    assert [schemas[name]["additionalProperties"] for name in ("TaskInput", "TaskPatch")] == [False, False]
+
+
 def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
     examples = list(_examples(document))
     assert len(examples) > 50

@@ -1,19 +1,24 @@
 """The database executor: bounded, on time, and never short of a worker."""
 
 import asyncio
+import gc
+import weakref
 
 import psycopg
 import pytest
 from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.util.concurrency import await_
 
-from adapters.postgres import executor
+from adapters.postgres import executor, worker
 from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageOverloaded, StorageUnavailable
 from domain.task import TaskChanges, TaskDraft, UserId
+from tests.postgres.wire import Wire
 
+PATIENCE_SECONDS = 20
 BACKEND = text("select pg_backend_pid()")
 
 
@@ -47,7 +52,7 @@ async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(
     running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(backend))
     await asyncio.sleep(0)  # both have been accepted
-    with pytest.raises(StorageOverloaded):
+    with pytest.raises(StorageOverloaded, match="queue for the database is full"):
         await database.run(backend)
     release.set()
     assert await running
@@ -56,13 +61,20 @@ async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(
 
 
 @pytest.mark.parametrize(
-    ("stuck_seconds", "finish", "least", "most"), [(0, 0, 200, 300), (0, 1, 1, 1), (3600, 0, 1, 1)]
+    ("stuck_seconds", "finish", "deadline", "least", "most"),
+    [(0, 0, 300, 200, 300), (0, 0, 1, 1, 1), (0, 1, 300, 1, 1), (3600, 0, 300, 1, 1)],
 )
 async def test_who_is_refused_is_told_to_wait_a_second_or_where_nothing_finishes_until_something_is_given_up(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, stuck_seconds: float, finish: int, least: int, most: int
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    stuck_seconds: float,
+    finish: int,
+    deadline: float,
+    least: int,
+    most: int,
 ) -> None:
     monkeypatch.setattr(executor, "STUCK_SECONDS", stuck_seconds)
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=0, deadline=300)
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=0, deadline=deadline)
     database.start()
     release = asyncio.Event()
     first = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
@@ -85,7 +97,7 @@ async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(databa
     running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
     waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
     for late in (running, waiting):
-        with pytest.raises(StorageUnavailable):
+        with pytest.raises(StorageUnavailable, match="the deadline passed"):
             await late
     release.set()
     await _until_served(database)
@@ -124,7 +136,18 @@ async def test_a_cancelled_statement_costs_its_connection_so_that_the_cancel_hit
     with pytest.raises(StorageUnavailable):
         await database.run(lambda connection: connection.execute(text("select pg_sleep(60)")))
     await _until_served(database)
-    assert await database.run(backend) != first
+    second = await database.run(backend)
+    assert second != first
+    assert await database.run(backend) == second
+
+
+async def test_once_a_statement_is_cancelled_nobody_waits_for_its_cancel_any_longer(
+    database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "CANCEL_SECONDS", 3600.0)
+    with pytest.raises(StorageUnavailable):
+        await database.run(lambda connection: connection.execute(text("select pg_sleep(60)")))
+    await asyncio.wait_for(_until_served(database), PATIENCE_SECONDS)
 
 
 async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(database: DatabaseExecutor) -> None:
@@ -161,7 +184,9 @@ async def test_a_server_that_takes_no_writes_any_more_is_left_with_all_connectio
     before = await on_both(text("set default_transaction_read_only = on"))
     with pytest.raises(StorageUnavailable):
         await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
-    assert before.isdisjoint(await on_both(BACKEND))
+    after = await on_both(BACKEND)
+    assert before.isdisjoint(after)
+    assert await on_both(BACKEND) == after
     await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
     await database.close()
 
@@ -186,6 +211,30 @@ async def test_one_locked_row_does_not_hold_up_the_others(
     await database.close()
 
 
+@pytest.mark.parametrize(("connections", "at_once"), [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (7, 3)])
+async def test_half_of_the_connections_at_most_serve_one_thing_at_once(
+    database_url: str, connections: int, at_once: int
+) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=connections, queue=20, deadline=20)
+    database.start()
+    barrier, begun, release = asyncio.Barrier(connections), asyncio.Semaphore(0), asyncio.Event()
+
+    def alike(_: Connection) -> None:
+        begun.release()
+        await_(release.wait())
+
+    await asyncio.gather(*(database.run(lambda _: await_(barrier.wait())) for _ in range(connections)))
+    waiting = [asyncio.ensure_future(database.run(alike, about="one")) for _ in range(connections + 1)]
+    for other in range(connections - at_once):
+        await database.run(backend, about=other)
+    for _ in range(at_once):
+        await begun.acquire()
+    assert begun.locked()  # no more have begun
+    release.set()
+    await asyncio.gather(*waiting)
+    await database.close()
+
+
 async def test_what_waits_behind_a_locked_row_and_is_given_up_never_begins(
     database: DatabaseExecutor, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
@@ -207,6 +256,133 @@ async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, ou
     query = "select count(*) from pg_stat_activity where pid = %s"
     while out_of_band.execute(query, [pid]).fetchone() != (0,):  # noqa: ASYNC110 - the server tells no event
         await asyncio.sleep(0.01)
+
+
+async def test_where_nothing_can_be_reached_that_is_told_at_once() -> None:
+    nowhere = create_postgres_engine("postgresql://nobody@127.0.0.1:1/nowhere", initialize=False)
+    database = DatabaseExecutor(nowhere, connections=2, queue=20, deadline=300)
+    database.start()
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            await asyncio.wait_for(database.run(backend), PATIENCE_SECONDS)
+    await database.close()
+
+
+async def test_who_is_given_up_while_being_connected_leaves_the_place_to_others(wire: Wire) -> None:
+    engine = create_postgres_engine(wire.url, initialize=False)
+    database = DatabaseExecutor(engine, connections=1, queue=0, deadline=0.2)
+    database.start()
+    wire.delay_seconds = 0.3
+    with pytest.raises(StorageUnavailable):
+        await database.run(backend)
+    wire.delay_seconds = 0
+    await asyncio.wait_for(_until_served(database), PATIENCE_SECONDS)
+    await database.close()
+
+
+async def test_what_was_never_used_can_be_closed(database_url: str) -> None:
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=5)
+    database.start()
+    await database.close()
+    del database
+    gc.collect()
+    assert faults == []
+
+
+class Thing:
+    """What an operation may be about."""
+
+
+async def test_what_is_over_is_forgotten(database_url: str) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=300)
+    database.start()
+    thing = Thing()
+    known = weakref.ref(thing)
+    await asyncio.gather(*(database.run(backend, about=thing) for _ in range(5)))
+    del thing
+    barrier = asyncio.Barrier(2)  # so that each connection has had something else to do since
+    await asyncio.gather(*(database.run(lambda _: await_(barrier.wait())) for _ in range(2)))
+    gc.collect()
+    assert known() is None
+    await database.close()
+
+
+async def test_at_closing_what_runs_may_finish(database_url: str) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=5)
+    database.start()
+    release = asyncio.Event()
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
+    waiting = asyncio.ensure_future(database.run(backend))
+    await asyncio.sleep(0)  # both have been accepted
+    closing = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0)
+    release.set()
+    await closing
+    assert await running
+    assert await waiting
+
+
+async def test_at_closing_what_nobody_waits_for_any_more_is_cancelled(database_url: str) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=300)
+    database.start()
+    begun = asyncio.Event()
+
+    def sleep(connection: Connection) -> None:
+        begun.set()
+        connection.execute(text("select pg_sleep(600)"))
+
+    running = asyncio.ensure_future(database.run(sleep))
+    await begun.wait()
+    running.cancel()
+    await asyncio.sleep(0)  # its caller has gone
+    await asyncio.wait_for(database.close(), PATIENCE_SECONDS)
+
+
+async def test_at_closing_what_waits_to_be_repeated_takes_nobody_else_with_it(wire: Wire) -> None:
+    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
+    database = DatabaseExecutor(engine, connections=1, queue=1, deadline=300)
+    database.start()
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    def fail(_: Connection) -> None:
+        raise LookupError("x")
+
+    def other(connection: Connection) -> int:
+        begun.set()
+        await_(release.wait())
+        return backend(connection)
+
+    repeated = asyncio.ensure_future(database.run(fail, may_repeat=lambda _: True))
+    running = asyncio.ensure_future(database.run(other))
+    await begun.wait()
+    connected = len(wire.clients)
+    repeated.cancel()
+    await asyncio.sleep(0)  # its caller has gone
+    closing = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0)
+    release.set()
+    assert await running
+    await closing
+    assert len(wire.clients) == connected  # a cancel comes on a connection of its own
+
+
+async def test_at_closing_what_does_not_end_is_ended(database_url: str) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=0.2)
+    database.start()
+    ended: list[str] = []
+
+    def stuck(_: Connection) -> None:
+        try:
+            await_(asyncio.Event().wait())
+        finally:
+            ended.append("stuck")
+
+    with pytest.raises(StorageUnavailable):
+        await database.run(stuck)
+    await database.close()
+    assert ended == ["stuck"]
 
 
 async def _until_served(database: DatabaseExecutor) -> None:

@@ -8,7 +8,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
+from adapters.postgres.engine import driver_connection
 from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.guard import lift_guard
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageError, StorageOverloaded, StorageUnavailable, TaskNotFound
 from domain.task import TaskDraft, UserId
@@ -48,6 +50,7 @@ async def test_an_sqlstate_has_its_meaning(
 
 async def test_a_connection_lost_in_mid_statement_is_unavailable(database: DatabaseExecutor) -> None:
     def commit_suicide(connection: Connection) -> None:
+        lift_guard(driver_connection(connection))  # which lets no call with arguments pass
         connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
 
     with pytest.raises(SQLAlchemyError) as raised:

@@ -64,3 +64,19 @@ async def test_what_was_rolled_back_for_certain_is_tried_once_more(
     with pytest.raises(DBAPIError):
         await database.run(try_it, may_repeat=failures.is_undone)
     assert made == calls
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01"])
+async def test_unless_it_is_asked_for_nothing_is_tried_again(
+    database: DatabaseExecutor, fail: Callable[[Connection], None]
+) -> None:
+    made = 0
+
+    def try_it(connection: Connection) -> None:
+        nonlocal made
+        made += 1
+        fail(connection)
+
+    with pytest.raises(DBAPIError):
+        await database.run(try_it)
+    assert made == 1

@@ -1,7 +1,8 @@
-"""Every session that the documents show, word for word, against a running service."""
+"""Every session that the documents show, word for word, against a running service; and every proof that they name."""
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,17 @@ def test_each_request_is_answered_as_written(empty_database_url: str, document: 
             done = subprocess.run(command, shell=True, capture_output=True, check=True, text=True)  # noqa: S602 - as written
             assert VOLATILE.sub("…", done.stdout.strip()) == VOLATILE.sub("…", expected.strip())
             real.update(zip(VOLATILE.findall(expected), VOLATILE.findall(done.stdout), strict=True))
+
+
+def test_each_proof_that_is_named_exists() -> None:
+    proofs = set(re.findall(r"tests/[a-z_/]+\.py::[A-Za-z_:]+", (CHECKOUT / "SECURITY.md").read_text()))
+    assert len(proofs) > 40
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "--quiet", *proofs],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    found = {line.partition("[")[0] for line in done.stdout.splitlines()}
+    assert (done.returncode, proofs - found) == (0, set()), done.stdout

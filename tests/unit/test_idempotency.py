@@ -46,6 +46,11 @@ def test_where_the_owner_ends_and_the_key_begins_makes_a_difference() -> None:
     assert IdempotencyKey("bc").task_id(UserId("a")) != IdempotencyKey("c").task_id(UserId("ab"))
 
 
+@pytest.mark.parametrize("other", ["Alice", "ALICE", "alic\u00e9", "\U0001d51elice"])
+def test_users_who_look_alike_share_no_id(other: str) -> None:
+    assert IdempotencyKey("k").task_id(UserId(other)) != IdempotencyKey("k").task_id(UserId("alice"))
+
+
 def test_the_ids_of_keys_in_use_stay_what_they_are() -> None:
     # With another derivation a retry across an upgrade would make a second task.
     assert IdempotencyKey("first try").task_id(UserId("alice")) == UUID("2c484608-5a60-41cd-9196-2935232c3a70")

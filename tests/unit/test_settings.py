@@ -99,7 +99,10 @@ def test_all_bad_values_are_named_at_once_a_line_each_and_none_is_quoted(monkeyp
         *[("DATABASE_CONNECT_TIMEOUT_SECONDS", "1"), ("DATABASE_CONNECT_TIMEOUT_SECONDS", "301")],
         *[("PORT", "-1"), ("PORT", "65536"), ("WORKERS", "0"), ("WORKERS", "1001")],
         *[("SHUTDOWN_GRACE_SECONDS", "0"), ("SHUTDOWN_GRACE_SECONDS", "3601"), ("MAX_BODY_BYTES", "0")],
-        *[("USER_ID_HEADER", value) for value in ("X-User:", "X-Usér", "X-User-Id\n", "X-User, X-Other")],
+        *[
+            ("USER_ID_HEADER", value)
+            for value in ("X-User:", "X-Usér", "X-User-Id\n", "X-User, X-Other", "Host", "if-match")
+        ],
     ],
 )
 def test_a_value_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidValue
+from domain.repository import Position, TaskPage
 from domain.task import UNSET, Task, TaskChanges, TaskDraft, UserId
 
 Make = Callable[[Any], object]
@@ -182,7 +183,8 @@ def test_changes_mention_what_they_were_given_null_included(changes: TaskChanges
 def test_a_value_never_changes() -> None:
     now = datetime.now(UTC)
     task = Task(uuid4(), UserId("alice"), "x", None, completed=False, created_at=now, updated_at=now)
-    for value in (task, task.owner, TaskDraft("x"), TaskChanges(title="x")):
+    position = Position(now, task.id)
+    for value in (task, task.owner, TaskDraft("x"), TaskChanges(title="x"), position, TaskPage((task,), position)):
         for field in fields(value):
             with pytest.raises(FrozenInstanceError):
                 setattr(value, field.name, getattr(value, field.name))

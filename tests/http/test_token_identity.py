@@ -1,0 +1,168 @@
+"""The example of SECURITY.md: an identity of one's own, which believes signed tokens in place of the header."""
+
+import hmac
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from dependency_injector import providers
+from openapi_spec_validator import validate
+
+from domain.task import UserId
+from entrypoints.container import Container
+from tests.fakes import InMemoryTaskRepository
+from tests.http.conftest import client_of
+
+PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+NOW = datetime.now(UTC)
+CLAIMS: dict[str, Any] = {
+    "iss": "https://login.example.com",
+    "aud": "taskward",
+    "sub": "alice",
+    "exp": NOW + timedelta(hours=1),
+}
+
+
+@pytest.fixture(scope="module")
+def key() -> RSAPrivateKey:
+    return generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="module")
+def public_key(key: RSAPrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+@pytest.fixture
+async def client(
+    container: Container, public_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx2.AsyncClient]:
+    (tmp_path / "issuer.pem").write_text(public_key)
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {"container": container, "providers": providers, "Path": Path}
+    for block in re.findall(r"^```python\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE):
+        exec(block, known)  # noqa: S102 - as written
+    async with client_of(container) as client:
+        yield client
+
+
+def bearer(key: RSAPrivateKey, **changed: Any) -> dict[str, str]:
+    claims = {name: value for name, value in (CLAIMS | changed).items() if value is not None}
+    return {"Authorization": "Bearer " + jwt.encode(claims, key, "RS256")}
+
+
+async def test_a_token_says_who_calls(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, key: RSAPrivateKey
+) -> None:
+    answer = await client.post("/v1/tasks", json={"title": "x"}, headers=bearer(key))
+    assert (answer.status_code, answer.headers["vary"]) == (201, "Authorization")
+    assert [task.owner for task in fake.stored.values()] == [UserId("alice")]
+    assert (await client.get("/v1/tasks", headers=bearer(key, sub="bob"))).json()["items"] == []
+
+
+async def test_the_header_is_believed_no_more(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
+    await client.post("/v1/tasks", json={"title": "x"}, headers=bearer(key))
+    both = await client.get("/v1/tasks", headers=bearer(key, sub="bob") | {"X-User-Id": "alice"})
+    assert both.json()["items"] == []
+    assert_refused(await client.get("/v1/tasks", headers={"X-User-Id": "alice"}))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exp": NOW - timedelta(seconds=1)},
+        {"nbf": NOW + timedelta(hours=1)},
+        {"aud": "elsewhere"},
+        {"iss": "https://login.example.org"},
+        {"sub": ""},
+        {"sub": " alice"},
+        {"sub": "x" * 256},
+        {"sub": 7},
+        *[{name: None} for name in CLAIMS],
+    ],
+    ids=lambda changed: "-".join(f"{name}={str(value)[:12]}" for name, value in changed.items()),
+)
+async def test_a_token_whose_claims_do_not_fit_is_refused(
+    client: httpx2.AsyncClient, key: RSAPrivateKey, changed: dict[str, Any]
+) -> None:
+    assert_refused(await client.get("/v1/tasks", headers=bearer(key, **changed)))
+
+
+async def test_a_token_of_another_key_is_refused(client: httpx2.AsyncClient) -> None:
+    assert_refused(await client.get("/v1/tasks", headers=bearer(generate_private_key(65537, 2048))))
+
+
+async def test_the_token_does_not_choose_the_algorithm(client: httpx2.AsyncClient, public_key: str) -> None:
+    header = {"alg": "HS256", "typ": "JWT"}
+    signed = ".".join(_base64(json.dumps(part, default=datetime.timestamp).encode()) for part in (header, CLAIMS))
+    # What anybody can sign who knows the public key, where it is taken for a secret.
+    signature = hmac.digest(public_key.encode(), signed.encode(), "sha256")
+    for token in (f"{signed}.{_base64(signature)}", jwt.encode(CLAIMS, "", "none")):
+        assert_refused(await client.get("/v1/tasks", headers={"Authorization": f"Bearer {token}"}))
+
+
+async def test_a_token_that_was_changed_is_refused(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
+    head, _, signature = bearer(key)["Authorization"].split(".")
+    _, bobs, _ = bearer(key, sub="bob")["Authorization"].split(".")
+    assert_refused(await client.get("/v1/tasks", headers={"Authorization": f"{head}.{bobs}.{signature}"}))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer a.b.c",
+        "Bearer  {}",
+        "Basic {}",
+        "Digest {}",
+        "{}",
+        "Bearer {} {}",
+        "é",
+    ],
+)
+async def test_what_is_no_bearer_token_is_refused(client: httpx2.AsyncClient, key: RSAPrivateKey, written: str) -> None:
+    token = bearer(key)["Authorization"].removeprefix("Bearer ")
+    value = written.replace("{}", token).encode()
+    assert_refused(await client.get("/v1/tasks", headers=[(b"Authorization", value)]))
+
+
+async def test_a_missing_or_repeated_token_is_refused(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
+    for times in (0, 2):
+        assert_refused(await client.get("/v1/tasks", headers=[*bearer(key).items()] * times))
+
+
+async def test_the_name_of_the_scheme_may_be_in_any_case(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
+    shouted = bearer(key)["Authorization"].replace("Bearer", "BEARER")
+    assert (await client.get("/v1/tasks", headers={"Authorization": shouted})).status_code == 200
+
+
+async def test_the_description_tells_what_to_send(client: httpx2.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    validate(document)
+    assert document["components"]["securitySchemes"] == {
+        "UserId": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    assert "X-User-Id" not in str(document)
+    refusal = document["paths"]["/v1/tasks"]["get"]["responses"]["401"]
+    assert refusal["headers"]["WWW-Authenticate"]["example"] == "Bearer"
+
+
+def _base64(part: bytes) -> str:
+    return urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def assert_refused(answer: httpx2.Response) -> None:
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json()["type"] == "urn:taskward:problem:identity-required"

@@ -1,0 +1,60 @@
+"""A pytest plugin: notes how long each test takes, or runs the chosen tests in the given order, none for ever."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from hypothesis import Phase, settings
+
+PATIENCE_SECONDS = 10.0
+"""What any test may take, besides four times what it took when all was well."""
+
+_took: dict[str, float] = {}
+_chosen: dict[str, float] = {}
+"""Seconds by test, all its parameters together: a mutant may change what a test is parametrised with."""
+
+
+def name_of(test: str) -> str:
+    """Without its parameters, and without the phase that pytest-cov adds."""
+    return re.split(r"[\[|]", test, maxsplit=1)[0]
+
+
+def pytest_configure() -> None:
+    # The same examples each time; which one of them fails first does not matter, so none is made smaller.
+    settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+    settings.load_profile("mutants")
+    # Unless told otherwise it shows a defect with the values of all variables, which takes seconds.
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    if "MUTANTS_CHOSEN" in os.environ:
+        _chosen.update(json.loads(Path(os.environ["MUTANTS_CHOSEN"]).read_text()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if _chosen:
+        places = {name: place for place, name in enumerate(_chosen)}
+        chosen = [item for item in items if name_of(item.nodeid) in places]
+        items[:] = sorted(chosen, key=lambda item: places[name_of(item.nodeid)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    # Nobody handles it: it ends the process, whatever the test is blocked on.
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS + 4 * _chosen.get(name_of(item.nodeid), 300))
+    return (yield)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    name = name_of(report.nodeid)
+    _took[name] = _took.get(name, 0) + report.duration
+
+
+def pytest_sessionfinish() -> None:
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)  # a thread may keep the process from its end
+    if "MUTANTS_TOOK" in os.environ:
+        Path(os.environ["MUTANTS_TOOK"]).write_text(json.dumps(_took))

@@ -1,0 +1,119 @@
+"""Puts a mutant into a copy of the tree and lets the tests loose on it, the quickest that run through it first."""
+
+import compileall
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+import pytest
+from coverage import CoverageData
+
+from adapters.embedded_postgres import embedded_postgres
+from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.order import name_of
+
+SUITES = ("tests/unit", "tests/architecture", "tests/contract", "tests/http", "tests/postgres")
+_NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".taskward", ".*_cache", ".hypothesis", ".env", "__pycache__")
+_PLAIN = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-p", "tests.mutants.order")
+
+
+class Outcome(Enum):
+    SURVIVED = "survived"
+    KILLED = "killed"
+    HUNG = "hung"
+
+
+class Tree:
+    """A copy of the checkout, with a PostgreSQL of its own."""
+
+    def __init__(self, folder: Path, temporary: Path, server_url: str) -> None:
+        self.folder = folder
+        self._environment = os.environ | {
+            "TMPDIR": str(temporary),  # a test that is ended in the middle leaves something there
+            "PYTHONPATH": str(folder),  # before the checkout, which is installed in place
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TEST_DATABASE_URL": server_url,
+        }
+        self._process: subprocess.Popen[str] | None = None
+
+    def pytest(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """The exit code and the output. Whatever the tests have started ends with them."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "pytest", *_PLAIN, *arguments],
+            cwd=self.folder,
+            env=self._environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as self._process:
+            output, _ = self._process.communicate()
+            self.end()
+        return self._process.returncode, output
+
+    def end(self) -> None:
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def own_tree() -> Iterator[Tree]:
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:  # short, for the paths of sockets
+        folder = Path(name)
+        folder.chmod(0o755)  # for servers that do not run as root
+        shutil.copytree(ROOT, folder / "tree", ignore=_NOT_COPIED)
+        # Compiled once; a mutant, which is not what was compiled, is told by its hash. Its time of change would not do.
+        compileall.compile_dir(folder / "tree", quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+        (folder / "tmp").mkdir()
+        with embedded_postgres(folder / "postgres") as url:
+            yield Tree(folder / "tree", folder / "tmp", url)
+
+
+class Knowledge:
+    """Which tests run through which lines, and how long each takes."""
+
+    def __init__(self, tree: Tree) -> None:
+        """Runs them all on the tree as it is. Raises `RuntimeError` if they fail without any mutant."""
+        took = tree.folder / "took.json"
+        packages = [f"--cov={package}" for package in ("domain", "adapters", "entrypoints")]
+        code, output = tree.pytest(*SUITES, *packages, "--cov-context=test", "--cov-report=", MUTANTS_TOOK=str(took))
+        if code:
+            raise RuntimeError(f"the tests fail without any mutant:\n{output}")
+        self._took: dict[str, float] = json.loads(took.read_text())
+        self._data = CoverageData(str(tree.folder / ".coverage"))
+        self._data.read()
+        self._folder = tree.folder
+
+    def tests_for(self, mutant: Mutant) -> dict[str, float]:
+        """Those through the mutated lines; all, where these run at import. The quickest come first."""
+        contexts = self._data.contexts_by_lineno(str(self._folder / mutant.file))
+        through = {name_of(test) for line in mutant.lines for test in contexts.get(line, ())}
+        names = self._took.keys() if "" in through or not through else through & self._took.keys()
+        return {name: self._took[name] for name in sorted(names, key=lambda name: (self._took[name], name))}
+
+
+def try_out(mutant: Mutant, tree: Tree, tests: dict[str, float]) -> Outcome:
+    chosen = tree.folder / "chosen.json"
+    chosen.write_text(json.dumps(tests))
+    place = tree.folder / mutant.file
+    place.write_text(mutant.mutated)
+    try:
+        files = dict.fromkeys(test.partition("::")[0] for test in tests)
+        code, output = tree.pytest(*files, MUTANTS_CHOSEN=str(chosen))
+    finally:
+        place.write_text(mutant.original)
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise RuntimeError(output)
+    if code == -signal.SIGALRM:
+        return Outcome.HUNG
+    return Outcome.KILLED if code else Outcome.SURVIVED

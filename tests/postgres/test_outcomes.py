@@ -1,0 +1,125 @@
+"""What the adapter makes of an answer: tasks of the one who has asked, and one log line, whatever the answer was."""
+
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.postgres import ownership
+from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import StorageUnavailable, TaskNotFound
+from domain.idempotency import IdempotencyKey
+from domain.repository import TaskRepository
+from domain.task import TaskChanges, TaskDraft, UserId
+from tests.conftest import LoggedLines
+
+OWNER = UserId("Alice")
+NOW = datetime.now(UTC)
+ID = uuid4()
+HERS = ("Alice", ID, "planted", None, False, NOW, NOW)
+ALIKE = ("alice", *HERS[1:])
+CUT_SHORT = HERS[:3]
+KEY = IdempotencyKey("k")
+DRAFT = TaskDraft("planted")
+ANY = frozenset[datetime]()
+
+
+Answer = Sequence[tuple[object, ...]] | Exception
+
+
+class Answering(DatabaseExecutor):
+    """Answers one statement after the other with these rows, or with this failure."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+
+    async def run(self, operation: Callable[..., Any], **_: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def distrust(self) -> None:
+        """There is no connection."""
+
+
+async def test_a_task_has_the_owner_who_has_asked() -> None:
+    page = await PostgresTaskRepository(Answering([HERS, HERS])).list(OWNER)
+    assert [task.owner for task in page.items] == [OWNER, OWNER]
+
+
+async def test_a_task_that_is_deleted_while_its_key_is_repeated_is_made_anew() -> None:
+    task, is_new = await PostgresTaskRepository(Answering([], [], [HERS])).add_once(OWNER, KEY, DRAFT)
+    assert (task.owner, is_new) == (OWNER, True)
+
+
+async def test_a_task_that_is_made_and_deleted_each_time_is_given_up_after_three() -> None:
+    database = Answering(*[[]] * 6)
+    with pytest.raises(StorageUnavailable, match="the task under this key comes and goes"):
+        await PostgresTaskRepository(database).add_once(OWNER, KEY, DRAFT)
+    assert database.answers == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [
+        ([HERS, HERS], {"level": "info", "outcome": "ok", "rows": 2}),
+        ([HERS, ALIKE], {"level": "warning", "outcome": "OwnershipViolation", "rows": 0}),
+        ([CUT_SHORT], {"level": "warning", "outcome": "failed", "rows": 0}),
+        (StorageUnavailable("x"), {"level": "warning", "outcome": "StorageUnavailable", "rows": 0}),
+        (
+            SQLAlchemyError("planted"),
+            {"level": "warning", "outcome": "StorageError", "rows": 0, "error": "SQLAlchemyError"},
+        ),
+    ],
+    ids=["ok", "a row of another", "half a row", "no answer", "a failure"],
+)
+async def test_whatever_comes_of_an_operation_is_logged_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, logged: LoggedLines, answer: Any, facts: dict[str, object]
+) -> None:
+    monkeypatch.setattr(ownership, "perf_counter", iter([1.0, 2.2345678]).__next__)
+    tasks = PostgresTaskRepository(Answering(answer))
+    if facts["outcome"] == "ok":
+        await tasks.list(OWNER)
+    else:
+        with pytest.raises(Exception, match=r"."):
+            await tasks.list(OWNER)
+    (line,) = logged()
+    del line["timestamp"]
+    about = {"event": "database", "operation": "list", "user_id": "Alice", "task_id": None, "duration_ms": 1234.568}
+    assert line == about | facts
+
+
+Operation = Callable[[TaskRepository], Coroutine[Any, Any, object]]
+
+
+@pytest.mark.parametrize(
+    ("operation", "answers", "told"),
+    [
+        (lambda tasks: tasks.add(OWNER, DRAFT), [[HERS]], [("add", "ok")]),
+        (lambda tasks: tasks.get(OWNER, ID), [[HERS]], [("get", "ok")]),
+        (lambda tasks: tasks.get(OWNER, ID), [[]], [("get", "not_found")]),
+        (lambda tasks: tasks.list(OWNER), [[]], [("list", "ok")]),
+        (lambda tasks: tasks.update(OWNER, ID, TaskChanges()), [[HERS]], [("update", "ok")]),
+        (lambda tasks: tasks.toggle(OWNER, ID), [[HERS]], [("toggle", "ok")]),
+        (lambda tasks: tasks.delete(OWNER, ID), [[HERS]], [("delete", "ok")]),
+        (
+            lambda tasks: tasks.delete(OWNER, ID, expected=ANY),
+            [[], []],
+            [("delete", "unexpected"), ("get", "not_found")],
+        ),
+        (lambda tasks: tasks.add_once(OWNER, KEY, DRAFT), [[HERS]], [("add_once", "ok")]),
+        (lambda tasks: tasks.add_once(OWNER, KEY, DRAFT), [[], [HERS]], [("add_once", "exists"), ("get", "ok")]),
+    ],
+)
+async def test_a_line_tells_the_operation_and_its_outcome(
+    logged: LoggedLines, operation: Operation, answers: list[Answer], told: list[tuple[str, str]]
+) -> None:
+    with contextlib.suppress(TaskNotFound):
+        await operation(PostgresTaskRepository(Answering(*answers)))
+    assert [(line["operation"], line["outcome"]) for line in logged()] == told
