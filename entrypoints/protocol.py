@@ -1,6 +1,7 @@
 """HTTP/1.1 (RFC 9112) as the server reads it: uvicorn's fast parser, made strict where it is lenient."""
 
-from typing import Final
+import asyncio
+from typing import Any, Final, cast
 
 import httptools
 from uvicorn._types import ASGI3Application
@@ -18,6 +19,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
     _hosts = 0
     _is_refused = False
     _running: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(cast("asyncio.Transport", _JoinedWrites(transport, self.loop)))
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -124,3 +128,30 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._unused_bytes = 0
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+
+class _JoinedWrites:
+    """A transport that sends what is written in one step of the loop with one system call: a head with its body."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._written: list[bytes] = []
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._written:
+            self._transport.write(b"".join(self._written))
+            self._written.clear()
