@@ -166,6 +166,18 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a connection whose answer was not read serves the next",
         ),
     ],
+    "adapters/postgres/executor.py": [
+        (
+            "        forbid_prepared_statements(self._engine)\n",
+            "",
+            "a pooler that has crossed statements may do so again",
+        ),
+        (
+            "            worker.leave_connection()\n",
+            "            pass\n",
+            "a connection that has crossed answers is trusted with the next",
+        ),
+    ],
     "adapters/postgres/prepared.py": [
         (
             "return row == (connection.info.backend_pid,) or _are_tracked(connection)",

@@ -95,10 +95,12 @@ class Knowledge:
         self._folder = tree.folder
 
     def tests_for(self, mutant: Mutant) -> dict[str, float]:
-        """Those through the mutated lines; all, where these run at import. The quickest come first."""
+        """Those through the mutated lines, or where these run at import, through any of the file. Quickest first."""
         contexts = self._data.contexts_by_lineno(str(self._folder / mutant.file))
-        through = {name_of(test) for line in mutant.lines for test in contexts.get(line, ())}
-        names = self._took.keys() if "" in through or not through else through & self._took.keys()
+        through_lines = {name_of(test) for line in mutant.lines for test in contexts.get(line, [""])}
+        through_file = {name_of(test) for tests in contexts.values() for test in tests}
+        wanted = through_file if "" in through_lines else through_lines
+        names = wanted & self._took.keys() or self._took.keys()
         return {name: self._took[name] for name in sorted(names, key=lambda name: (self._took[name], name))}
 
 
