@@ -28,3 +28,9 @@ def test_what_is_overridden_is_used() -> None:
     fake = object()
     container.tasks.override(providers.Object(fake))
     assert container.tasks() is fake
+
+
+def test_the_identity_is_read_from_the_header_that_is_configured() -> None:
+    container = Container()
+    container.settings.override(Settings.load(user_id_header="X-Caller"))
+    assert container.identity().header == "X-Caller"

@@ -149,6 +149,6 @@ async def test_a_row_of_another_user_is_never_returned(
     mine, foreign = ((owner, uuid4(), "x", None, False, now, now) for owner in (alice.value, other(alice.value)))
     for rows in ([foreign], [mine, foreign], [foreign, mine]):
         database = CrossedExecutor(rows)
-        with pytest.raises(OwnershipViolation):
+        with pytest.raises(OwnershipViolation, match=r"^a statement returned a row of another user$"):
             await OPERATIONS[name](PostgresTaskRepository(database), alice, uuid4())
         assert not database.is_trusted
