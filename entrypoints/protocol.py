@@ -1,11 +1,13 @@
 """HTTP/1.1 (RFC 9112) as the server reads it: uvicorn's fast parser, made strict where it is lenient."""
 
 import asyncio
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from entrypoints.transport import JoinedWrites
 
 HEAD_BYTES_MAX: Final = 64 * 1024
 """Of a request's head, or of what follows a chunked body, before something has to come of it."""
@@ -21,7 +23,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        super().connection_made(cast("asyncio.Transport", _JoinedWrites(transport, self.loop)))
+        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -128,30 +130,3 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._unused_bytes = 0
         if not self.parser.should_upgrade():
             super().on_message_complete()
-
-
-class _JoinedWrites:
-    """A transport that sends what is written in one step of the loop with one system call: a head with its body."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._written: list[bytes] = []
-        self.is_closing = transport.is_closing
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._written:
-            self._loop.call_soon(self._send)
-        self._written.append(data)
-
-    def close(self) -> None:
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
-        if self._written:
-            self._transport.write(b"".join(self._written))
-            self._written.clear()

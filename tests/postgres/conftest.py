@@ -33,6 +33,16 @@ def tasks(database: DatabaseExecutor) -> PostgresTaskRepository:
 
 
 @pytest.fixture
+async def wire_tasks(wire: Wire) -> AsyncIterator[PostgresTaskRepository]:
+    """Over one connection, on which nothing but their statements is sent."""
+    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
+    database = DatabaseExecutor(engine, connections=1, queue=10, deadline=5)
+    database.start()
+    yield PostgresTaskRepository(database)
+    await database.close()
+
+
+@pytest.fixture
 def fail(sqlstate: str) -> Callable[[Connection], None]:
     """An operation that the server fails, so."""
     statement = text(f"do $$ begin raise exception 'planted-row' using errcode = '{sqlstate}'; end $$")

@@ -1,46 +1,41 @@
 """What is tried again, and what is not: a write whose outcome nobody knows is never sent twice."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
-from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageUnavailable
 from domain.repository import TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
 from tests.postgres.wire import Wire
 
 
-@pytest.fixture
-async def tasks(wire: Wire) -> AsyncIterator[TaskRepository]:
-    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
-    database = DatabaseExecutor(engine, connections=1, queue=10, deadline=5)
-    database.start()
-    yield PostgresTaskRepository(database)
-    await database.close()
-
-
-async def test_a_read_whose_connection_is_lost_is_sent_again(tasks: TaskRepository, wire: Wire, alice: UserId) -> None:
-    task = await tasks.add(alice, TaskDraft("x"))
-    for read in (tasks.get(alice, task.id), tasks.update(alice, task.id, TaskChanges()), tasks.list(alice)):
+async def test_a_read_whose_connection_is_lost_is_sent_again(
+    wire_tasks: TaskRepository, wire: Wire, alice: UserId
+) -> None:
+    task = await wire_tasks.add(alice, TaskDraft("x"))
+    for read in (
+        wire_tasks.get(alice, task.id),
+        wire_tasks.update(alice, task.id, TaskChanges()),
+        wire_tasks.list(alice),
+    ):
         wire.clear()
         wire.drops_next = True
         await read
         assert len(wire.statements) == 2
 
 
-async def test_a_write_whose_connection_is_lost_is_not(tasks: TaskRepository, wire: Wire, alice: UserId) -> None:
-    task = await tasks.add(alice, TaskDraft("x"))
+async def test_a_write_whose_connection_is_lost_is_not(wire_tasks: TaskRepository, wire: Wire, alice: UserId) -> None:
+    task = await wire_tasks.add(alice, TaskDraft("x"))
     writes = (
-        tasks.add(alice, TaskDraft("y")),
-        tasks.update(alice, task.id, TaskChanges(title="y")),
-        tasks.toggle(alice, task.id),
-        tasks.delete(alice, task.id),
+        wire_tasks.add(alice, TaskDraft("y")),
+        wire_tasks.update(alice, task.id, TaskChanges(title="y")),
+        wire_tasks.toggle(alice, task.id),
+        wire_tasks.delete(alice, task.id),
     )
     for write in writes:
         wire.clear()
