@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import Enum, auto
 from typing import Final
 from unicodedata import category
 from uuid import UUID
@@ -18,7 +18,7 @@ DESCRIPTION_MAX: Final = 10_000
 class Unset(Enum):
     """Tells "not mentioned" from "set to null"."""
 
-    UNSET = "unset"
+    UNSET = auto()
 
 
 UNSET: Final = Unset.UNSET
@@ -67,7 +67,7 @@ class TaskDraft:
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", valid_title(self.title))
         valid_description(self.description)
-        valid_completed(self.completed)
+        _require_flag("completed", self.completed)
 
     def may_have_made(self, task: Task) -> bool:
         """Whether the task can have come from this draft: what was changed since can have come from any."""
@@ -89,7 +89,7 @@ class TaskChanges:
         if self.description is not UNSET:
             valid_description(self.description)
         if self.completed is not UNSET:
-            valid_completed(self.completed)
+            _require_flag("completed", self.completed)
 
     @classmethod
     def replacing_all(cls, draft: TaskDraft) -> "TaskChanges":
@@ -125,11 +125,10 @@ def valid_description(description: str | None) -> str | None:
     return description
 
 
-def valid_completed(completed: bool) -> bool:
-    """The flag itself. Raises `InvalidValue` for what merely looks like one: 1, "true", null."""
-    if completed is not True and completed is not False:
-        raise InvalidValue("completed", "must be true or false")
-    return completed
+def _require_flag(field: str, flag: bool) -> None:
+    """Raises `InvalidValue` for what merely looks like one: 1, "true", null."""
+    if flag is not True and flag is not False:
+        raise InvalidValue(field, "must be true or false")
 
 
 def _require_storable(field: str, text: str) -> None:

@@ -100,8 +100,8 @@ def connect(parameters: dict[str, Any]) -> "psycopg.Connection[Any]":
     """A connection in AUTOCOMMIT, without prepared statements. Raises psycopg's errors and `UnsuitableDatabase`."""
     connection = _Connection.connect(**parameters, autocommit=True, prepare_threshold=None)
     encoding = connection.info.parameter_status("server_encoding")
-    date_style = connection.info.parameter_status("DateStyle") or "ISO"
-    if encoding not in {None, "UTF8"} or not date_style.startswith("ISO"):
+    date_style = connection.info.parameter_status("DateStyle")
+    if encoding not in {None, "UTF8"} or not (date_style is None or date_style.startswith("ISO")):
         connection.close()
         raise UnsuitableDatabase(f"its encoding is {encoding} and its DateStyle {date_style}, not UTF8 and ISO")
     return connection

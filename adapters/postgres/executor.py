@@ -70,10 +70,8 @@ class DatabaseExecutor:
         """
         if len(self._unfinished) >= self._capacity:
             raise StorageOverloaded("the queue for the database is full", self._seconds_until_room())
-        loop = asyncio.get_running_loop()
-        job: Job[T] = Job(operation, about, may_repeat, loop, self._finished)
+        job: Job[T] = Job(operation, about, may_repeat, self._deadline, self._finished)
         self._unfinished[job] = monotonic()
-        job.timer = loop.call_later(self._deadline, job.expire)
         self._admit(job)
         try:
             outcome = await job.future

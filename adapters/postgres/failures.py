@@ -39,9 +39,8 @@ _ABOUT_THE_SCHEMA: Final = (
 
 def meaning(error: SQLAlchemyError) -> StorageError:
     """The core's word for a failed statement. Its text is safe to log: the driver's own can quote the row."""
-    facts = describe(error)
-    text = _joined(facts)
-    sqlstate = facts.get("sqlstate", "")
+    text = _joined(describe(error))
+    sqlstate = _sqlstate(error)
     if sqlstate.startswith(_OVERLOADED):
         return StorageOverloaded(text)
     if sqlstate.startswith(_UNAVAILABLE) or (not sqlstate and is_connection_loss(error)):
@@ -51,23 +50,33 @@ def meaning(error: SQLAlchemyError) -> StorageError:
 
 def describe(error: Exception) -> dict[str, str]:
     """The error's class, SQLSTATE and constraint, as far as it has them."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
+    cause = cause_of(error)
     facts = {"error": type(cause or error).__name__}
-    if isinstance(cause, psycopg.Error):
-        if cause.sqlstate:
-            facts["sqlstate"] = cause.sqlstate
-        if cause.diag.constraint_name:
-            facts["constraint"] = cause.diag.constraint_name
+    if sqlstate := _sqlstate(error):
+        facts["sqlstate"] = sqlstate
+    if cause and cause.diag.constraint_name:
+        facts["constraint"] = cause.diag.constraint_name
     return facts
 
 
 def words(error: SQLAlchemyError) -> str:
     """For an operator at the command line: the server's own words where they cannot quote a row."""
-    facts = describe(error)
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(cause, psycopg.Error) and facts.get("sqlstate", "").startswith(_ABOUT_THE_SCHEMA):
+    cause = cause_of(error)
+    if cause and _sqlstate(error).startswith(_ABOUT_THE_SCHEMA):
         return str(cause.diag.message_primary)
-    return _joined(facts)
+    return _joined(describe(error))
+
+
+def cause_of(error: Exception) -> psycopg.Error | None:
+    """What the driver has raised, if it was the driver."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return cause if isinstance(cause, psycopg.Error) else None
+
+
+def _sqlstate(error: Exception) -> str:
+    """The server's code for the error, empty where it has given none."""
+    cause = cause_of(error)
+    return (cause and cause.sqlstate) or ""
 
 
 def _joined(facts: dict[str, str]) -> str:
@@ -76,17 +85,17 @@ def _joined(facts: dict[str, str]) -> str:
 
 def is_crossed(error: Exception) -> bool:
     """Whether a pooler has given us a server connection on which other statements are prepared than ours."""
-    return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "") in _CROSSED
+    return _sqlstate(error) in _CROSSED
 
 
 def is_read_only(error: Exception) -> bool:
     """Whether the server takes no writes, as one does that a failover has left behind."""
-    return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "") == _READ_ONLY
+    return _sqlstate(error) == _READ_ONLY
 
 
 def is_undone(error: Exception) -> bool:
     """Whether the statement was rolled back for certain, so that even a write may be sent again."""
-    return isinstance(error, SQLAlchemyError) and describe(error).get("sqlstate", "").startswith(_UNDONE)
+    return _sqlstate(error).startswith(_UNDONE)
 
 
 def is_undone_or_lost(error: Exception) -> bool:
@@ -96,8 +105,6 @@ def is_undone_or_lost(error: Exception) -> bool:
 
 def is_connection_loss(error: Exception) -> bool:
     """Whether there is no connection, or none any more."""
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or _has_no_answer(error))
-
-
-def _has_no_answer(error: DBAPIError) -> bool:
-    return isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError) and not error.orig.sqlstate
+    has_no_answer = isinstance(cause_of(error), psycopg.OperationalError | psycopg.InterfaceError)
+    is_invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
+    return is_invalidated or (has_no_answer and not _sqlstate(error))

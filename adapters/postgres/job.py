@@ -14,23 +14,24 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """An operation and the future that answers it. Once the future is done, nobody waits for the outcome any more."""
 
-    __slots__ = ("_finished", "_may_repeat", "about", "future", "interrupt", "operation", "timer")
+    __slots__ = ("_finished", "_may_repeat", "_timer", "about", "future", "interrupt", "operation")
 
     def __init__(
         self,
         operation: Callable[[Connection], T],
         about: Hashable,
         may_repeat: Callable[[Exception], bool],
-        loop: asyncio.AbstractEventLoop,
+        deadline: float,
         finished: "Callable[[Job[T]], None]",
     ) -> None:
         self.operation = operation
         self.about = about
+        loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = loop.create_future()
-        self.timer: asyncio.TimerHandle | None = None
         self.interrupt: Callable[[], None] | None = None
         """While the operation runs: stops it."""
         self._may_repeat: Callable[[Exception], bool] | None = may_repeat
+        self._timer = loop.call_later(deadline, self.expire)
         self._finished = finished
 
     def expire(self) -> None:
@@ -57,5 +58,4 @@ class Job(Generic[T]):
     def finish(self) -> None:
         """Gives up its place; what nobody waits for needs no more than that."""
         self._finished(self)
-        if self.timer:
-            self.timer.cancel()
+        self._timer.cancel()

@@ -6,7 +6,6 @@ from typing import Any, Final
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
-    DateTime,
     Select,
     bindparam,
     delete,
@@ -37,8 +36,7 @@ RETURNED: Final = (
 # Strictly later than before, even where the clock stands still or steps back. The detour through UTC keeps the sum
 # independent of the session's time zone: a distributed PostgreSQL accepts only immutable functions over a column.
 _LATER: Final = literal_column(
-    "greatest(now(), ((updated_at at time zone 'UTC') + interval '1 microsecond') at time zone 'UTC')",
-    DateTime(timezone=True),
+    "greatest(now(), ((updated_at at time zone 'UTC') + interval '1 microsecond') at time zone 'UTC')"
 )
 
 

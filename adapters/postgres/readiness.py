@@ -1,14 +1,14 @@
 """Whether the database answers and its schema is current: asked before serving, and again by every readiness probe."""
 
 import re
-import time
 from threading import Thread
+from time import sleep
 from typing import Final
 
 import psycopg
 import structlog
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
 from adapters.postgres.engine import UnsuitableDatabase
@@ -64,7 +64,7 @@ class _Attempts(Thread):
 
     def run(self) -> None:
         while not self._succeeds():
-            time.sleep(RETRY_SECONDS)  # the server announces nothing
+            sleep(RETRY_SECONDS)  # the server announces nothing
 
     def _succeeds(self) -> bool:
         """Whether there is no need to go on."""
@@ -99,7 +99,7 @@ def wait_until_ready(engine: Engine, *, patience: float, schema: bool = True) ->
 
 def _reason(error: SQLAlchemyError) -> tuple[StorageError, bool]:
     """What is wrong, and whether it will stay so."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
+    cause = failures.cause_of(error)
     if isinstance(cause, UnsuitableDatabase):
         return StorageUnavailable(f"it is not fit for tasks: {cause}"), True
     if isinstance(cause, psycopg.OperationalError | psycopg.ProgrammingError) and not cause.sqlstate:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
-from adapters.postgres.engine import driver_connection
+from adapters.postgres.engine import create_postgres_engine, driver_connection
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.guard import lift_guard
 from adapters.postgres.repository import PostgresTaskRepository
@@ -25,6 +25,8 @@ FACTS = {"operation", "user_id", "task_id", "outcome", "rows", "duration_ms"}
         ("08006", StorageUnavailable),
         ("25006", StorageUnavailable),
         ("26000", StorageUnavailable),
+        ("28P01", StorageUnavailable),
+        ("3D000", StorageUnavailable),
         ("40001", StorageUnavailable),
         ("40P01", StorageUnavailable),
         ("42P05", StorageUnavailable),
@@ -32,6 +34,7 @@ FACTS = {"operation", "user_id", "task_id", "outcome", "rows", "duration_ms"}
         ("55P03", StorageUnavailable),
         ("57014", StorageUnavailable),
         ("57P01", StorageUnavailable),
+        ("58030", StorageUnavailable),
         ("23514", StorageError),
         ("42P01", StorageError),
         ("XX000", StorageError),
@@ -46,6 +49,59 @@ async def test_an_sqlstate_has_its_meaning(
     assert type(failure) is meaning
     assert sqlstate in str(failure)
     assert "planted" not in str(failure)
+
+
+@pytest.mark.parametrize("sqlstate", ["53300"])
+async def test_where_the_server_says_that_it_has_no_room_a_second_is_waited(
+    database: DatabaseExecutor, fail: Callable[[Connection], None]
+) -> None:
+    with pytest.raises(SQLAlchemyError) as raised:
+        await database.run(fail)
+    failure = failures.meaning(raised.value)
+    assert isinstance(failure, StorageOverloaded)
+    assert failure.seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "is_told"),
+    [(code, True) for code in ("08006", "0A000", "42P01", "53100", "55000", "57014", "XX000")]
+    + [(code, False) for code in ("22012", "23514", "40P01")],
+)
+async def test_an_operator_is_told_the_servers_words_where_they_quote_no_row(
+    database: DatabaseExecutor, fail: Callable[[Connection], None], is_told: bool
+) -> None:
+    with pytest.raises(SQLAlchemyError) as raised:
+        await database.run(fail)
+    assert (failures.words(raised.value) == "planted-row") == is_told
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "is_crossed", "is_read_only"),
+    [("26000", True, False), ("42P05", True, False), ("25006", False, True), ("40001", False, False)],
+)
+async def test_two_kinds_of_faults_are_told_from_the_rest(
+    database: DatabaseExecutor,
+    fail: Callable[[Connection], None],
+    is_crossed: bool,
+    is_read_only: bool,
+) -> None:
+    with pytest.raises(SQLAlchemyError) as raised:
+        await database.run(fail)
+    assert (failures.is_crossed(raised.value), failures.is_read_only(raised.value)) == (is_crossed, is_read_only)
+
+
+def test_what_is_no_answer_of_the_server_is_neither() -> None:
+    error = LookupError("x")
+    assert not failures.is_crossed(error)
+    assert not failures.is_read_only(error)
+    assert not failures.is_undone_or_lost(error)
+
+
+def test_a_server_that_cannot_be_reached_is_a_lost_connection() -> None:
+    with pytest.raises(SQLAlchemyError) as raised:
+        create_postgres_engine("postgresql://nobody@127.0.0.1:1/nowhere").connect()
+    assert failures.is_connection_loss(raised.value)
+    assert isinstance(failures.meaning(raised.value), StorageUnavailable)
 
 
 async def test_a_connection_lost_in_mid_statement_is_unavailable(database: DatabaseExecutor) -> None:
@@ -87,6 +143,15 @@ async def test_every_operation_is_logged_with_its_facts_and_no_content(
         ("list", alice.value, None, "ok", 1),
         ("toggle", bob.value, str(task.id), "not_found", 0),
     ]
+
+
+async def test_a_page_costs_one_row_more_than_it_shows(
+    tasks: PostgresTaskRepository, alice: UserId, logged: LoggedLines
+) -> None:
+    for _ in range(4):
+        await tasks.add(alice, TaskDraft("x"))
+    await tasks.list(alice, limit=2)
+    assert logged()[-1]["rows"] == 3
 
 
 async def test_an_operation_that_times_out_is_logged_as_unavailable(

@@ -15,7 +15,7 @@ REGAINED = {"event": "database regained", "level": "info"}
 async def test_each_is_told_once(wire_tasks: TaskRepository, wire: Wire, alice: UserId, logged: LoggedLines) -> None:
     for _ in range(2):
         for _ in range(2):
-            wire.drops_next = True
+            wire.drops_next = 1
             with pytest.raises(StorageUnavailable):
                 await wire_tasks.add(alice, TaskDraft("x"))
         for _ in range(2):

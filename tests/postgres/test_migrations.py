@@ -18,8 +18,8 @@ from sqlalchemy import Engine, StaticPool, create_engine, event
 
 from adapters.postgres import schema
 from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import newest_revision, upgrade
-from domain.errors import StorageError, StorageUnavailable
+from adapters.postgres.schema import newest_revision, require_current, upgrade
+from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from tests.databases import fingerprint, with_parameters
 from tests.postgres.wire import tapped
 from tests.system.service import PATIENCE_SECONDS, TASKWARD, clean_environment
@@ -61,6 +61,35 @@ def test_an_empty_database_is_brought_to_the_newest_and_a_second_time_changes_no
         before = fingerprint(connection), connection.execute(everything).fetchall()
         upgrade(create_postgres_engine(empty_database_url))
         assert (fingerprint(connection), connection.execute(everything).fetchall()) == before
+
+
+def test_a_database_of_a_later_release_is_left_alone(empty_database_url: str) -> None:
+    engine = create_postgres_engine(empty_database_url)
+    upgrade(engine)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+        before = fingerprint(connection)
+        with pytest.raises(StorageOutdated, match=r"^nothing was migrated: .*'9999'"):
+            upgrade(engine)
+        assert (fingerprint(connection), revision(connection)) == (before, [("9999",)])
+
+
+def test_all_revisions_are_named_that_are_too_old(empty_database_url: str) -> None:
+    engine = create_postgres_engine(empty_database_url)
+    upgrade(engine)
+    with psycopg.connect(empty_database_url, autocommit=True) as by_hand, engine.connect() as connection:
+        by_hand.execute("update alembic_version set version_num = '0000'; insert into alembic_version values ('9999')")
+        with pytest.raises(StorageOutdated, match=r"^its schema is 0000, 9999, this release needs \d{4}: run"):
+            require_current(connection)
+
+
+def test_the_folder_may_have_any_name(empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "%(here)s 100%"
+    shutil.copytree(ROOT / "migrations", folder)
+    monkeypatch.setattr(schema, "_MIGRATIONS", folder)
+    upgrade(create_postgres_engine(empty_database_url))
+    with psycopg.connect(empty_database_url) as connection:
+        assert revision(connection) == [(newest_revision(),)]
 
 
 @pytest.mark.parametrize("step", range(len(REVISIONS)), ids=REVISIONS.__getitem__)

@@ -10,11 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres.engine import create_postgres_engine, driver_connection
 from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.prepared import may_prepare
+from adapters.postgres.prepared import is_safe_to_prepare, may_prepare
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageUnavailable
 from domain.task import TaskDraft, UserId
 from tests.pgbouncer import SERVER_CONNECTIONS
+from tests.postgres.wire import Wire
 
 untracked = pytest.mark.parametrize("pooled_url", ["untracked"], indirect=True)
 tracked = pytest.mark.parametrize("pooled_url", ["tracked"], indirect=True)
@@ -32,6 +33,20 @@ def test_a_direct_connection_prepares_what_it_runs_often(database_url: str) -> N
 @untracked
 def test_behind_a_pooler_that_does_not_keep_track_nothing_is_prepared(pooled_url: str) -> None:
     assert threshold(pooled_url) is None
+
+
+def test_behind_one_that_keeps_track_statements_are_prepared(wire: Wire) -> None:
+    wire.renames = True
+    assert threshold(wire.url) == 5
+
+
+def test_a_probe_that_fails_leaves_no_connection(database_url: str) -> None:
+    connection = psycopg.connect(database_url)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        connection.execute("select 1 / 0")
+    with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+        is_safe_to_prepare(connection, 5)
+    assert connection.closed
 
 
 def on_each_server_connection(pooled_url: str, statement: LiteralString) -> list[list[tuple[Any, ...]]]:

@@ -11,6 +11,7 @@ from adapters.postgres.readiness import PostgresReadiness
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageOutdated, StorageUnavailable
 from domain.task import TaskDraft, UserId
+from tests.conftest import LoggedLines
 from tests.postgres.wire import Wire
 
 
@@ -48,6 +49,20 @@ async def test_after_a_failure_the_server_is_asked_again(database: DatabaseExecu
         await PostgresReadiness(database).check()
 
 
+async def test_what_is_not_ready_and_why_is_logged(database: DatabaseExecutor, wire: Wire, logged: LoggedLines) -> None:
+    wire.drops_next = 2  # a read is sent once more
+    with pytest.raises(StorageUnavailable, match="error OperationalError"):
+        await PostgresReadiness(database).check()
+    wire.is_mute = True
+    with pytest.raises(StorageUnavailable, match="the deadline passed"):
+        await PostgresReadiness(database).check()
+    facts = [(line["level"], line["error"], line.get("reason")) for line in logged() if line["event"] == "not ready"]
+    assert facts == [
+        ("warning", "OperationalError", None),
+        ("warning", "StorageUnavailable", "the deadline passed"),
+    ]
+
+
 async def test_a_success_of_long_ago_is_no_answer(
     database: DatabaseExecutor, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,13 +72,13 @@ async def test_a_success_of_long_ago_is_no_answer(
     assert len(wire.statements) == 2
 
 
-async def test_a_probe_each_second_asks_twice_a_minute_alone(
+async def test_of_probes_each_second_one_in_thirty_asks(
     database: DatabaseExecutor, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for second in range(60):
+    for second in range(61):
         monkeypatch.setattr(executor, "monotonic", lambda now=float(second): now)
         await PostgresReadiness(database).check()
-    assert len(wire.statements) == 2
+    assert len(wire.statements) == 3
 
 
 async def test_a_database_whose_schema_is_not_current_is_not_ready(empty_database_url: str) -> None:

@@ -24,7 +24,7 @@ async def test_a_read_whose_connection_is_lost_is_sent_again(
         wire_tasks.list(alice),
     ):
         wire.clear()
-        wire.drops_next = True
+        wire.drops_next = 1
         await read
         assert len(wire.statements) == 2
 
@@ -39,7 +39,7 @@ async def test_a_write_whose_connection_is_lost_is_not(wire_tasks: TaskRepositor
     )
     for write in writes:
         wire.clear()
-        wire.drops_next = True
+        wire.drops_next = 1
         with pytest.raises(StorageUnavailable):
             await write
         assert len(wire.statements) == 1

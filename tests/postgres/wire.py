@@ -1,6 +1,7 @@
 """A proxy between the adapter and the server that reads along: which SQL is sent, and in how many round trips."""
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from tests.databases import with_parameters
 _STARTUP_LENGTH = 4
 _HEADER_LENGTH = 5
 _QUERIES = (b"Q", b"P", b"B")
+_PROCESS_ID = re.compile(rb"(K\0\0\0\x0c)....", re.DOTALL)
 
 
 @dataclass
@@ -26,8 +28,10 @@ class Wire:
     round_trips: int = 0
     is_mute: bool = False
     """Whether the server seems to be there, takes logins, and answers no query."""
-    drops_next: bool = False
-    """Whether the connection is lost as soon as the next statement has been sent."""
+    drops_next: int = 0
+    """How many statements cost their connection: they are sent, but not answered."""
+    renames: bool = False
+    """Whether this is like a pooler that keeps track of prepared statements, and gives them names of its own."""
     delay_seconds: float = 0
     """How much later than it is there each answer is passed on."""
     answers: int = 0
@@ -96,10 +100,12 @@ def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire
                 pending = pending[length:]
             if wire.is_mute and data[:1] in _QUERIES:
                 continue
-            upstream.sendall(data)
-            if wire.drops_next and data[:1] in _QUERIES:
-                wire.drops_next = False
+            drops = wire.drops_next and data[:1] in _QUERIES
+            if drops:  # first, or the answer could get through
+                wire.drops_next -= 1
                 client.shutdown(socket.SHUT_RDWR)
+            upstream.sendall(data.replace(b"_pg3_", b"_own_") if wire.renames else data)
+            if drops:
                 return
 
 
@@ -108,4 +114,4 @@ def _forward_answers(upstream: socket.socket, client: socket.socket, wire: Wire)
         while data := upstream.recv(65536):
             wire.over.wait(wire.delay_seconds)
             wire.answers += 1
-            client.sendall(data)
+            client.sendall(_PROCESS_ID.sub(rb"\1none", data) if wire.renames else data)

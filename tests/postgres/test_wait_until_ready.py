@@ -1,0 +1,100 @@
+"""A start waits for a database that is waking up, and for nothing that waiting cannot mend."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from adapters.postgres import readiness
+from adapters.postgres.engine import create_postgres_engine
+from adapters.postgres.readiness import wait_until_ready
+from domain.errors import StorageError, StorageOutdated, StorageUnavailable
+from tests.conftest import LoggedLines
+from tests.databases import with_parameters
+from tests.postgres.wire import Wire
+
+AS_LONG_AS_IT_TAKES = 600.0
+
+
+def wait(url: str, *, patience: float = AS_LONG_AS_IT_TAKES, schema: bool = True) -> None:
+    engine = create_postgres_engine(url, connect_timeout=2, prepared_statements="off", initialize=False)
+    wait_until_ready(engine, patience=patience, schema=schema)
+
+
+def lines(logged: LoggedLines) -> list[tuple[str, str, str]]:
+    return [(line["level"], line["event"], line["error"]) for line in logged()]
+
+
+def test_what_is_ready_is_not_waited_for(database_url: str, logged: LoggedLines) -> None:
+    wait(database_url)
+    assert logged() == []
+
+
+def test_what_is_waking_up_is_waited_for_and_told_of_once(
+    wire: Wire, logged: LoggedLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(readiness, "sleep", slept.append)
+    wire.drops_next = 2
+    wait(wire.url)
+    assert slept == [0.2, 0.2]
+    assert len(wire.statements) == 3
+    assert lines(logged) == [("info", "waiting for the database", "OperationalError")]
+
+
+def test_patience_has_an_end(database_url: str, out_of_band: psycopg.Connection) -> None:
+    with out_of_band.transaction():
+        out_of_band.execute("lock table alembic_version")
+        with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: there is no answer$"):
+            wait(database_url, patience=0.1)
+        others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+        assert all(thread.daemon for thread in others)  # what still tries does not keep the process from its end
+
+
+def test_an_answer_that_may_be_another_later_is_waited_for_too(
+    database_url: str, out_of_band: psycopg.Connection, logged: LoggedLines
+) -> None:
+    hasty = with_parameters(database_url, options="-c statement_timeout=10ms")
+    with ThreadPoolExecutor() as threads:
+        with out_of_band.transaction():
+            out_of_band.execute("lock table alembic_version")
+            waiting = threads.submit(wait, hasty)
+            while not logged():
+                pass
+            assert not waiting.done()
+        waiting.result()
+    assert lines(logged) == [("info", "waiting for the database", "QueryCanceled")]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "failure", "words"),
+    [
+        ({"dbname": "nowhere"}, StorageUnavailable, r"it cannot be reached: .*\"nowhere\" does not exist"),
+        ({"sslmode": "perhaps"}, StorageUnavailable, "it cannot be reached: .*sslmode"),
+        (
+            {"options": "-c DateStyle=German"},
+            StorageUnavailable,
+            "it is not fit for tasks: its encoding is UTF8 and its DateStyle German, DMY, not UTF8 and ISO",
+        ),
+        (
+            {"options": "-c role=pg_monitor"},
+            StorageError,
+            "it refuses to be read: permission denied for table alembic_version$",
+        ),
+        ({"options": "-c search_path=pg_catalog"}, StorageOutdated, "its schema is empty"),
+    ],
+    ids=str,
+)
+def test_what_waiting_cannot_mend_is_told_at_once(
+    database_url: str, logged: LoggedLines, parameters: dict[str, str], failure: type[StorageError], words: str
+) -> None:
+    with pytest.raises(failure, match=f"^{words}"):
+        wait(with_parameters(database_url, **parameters))
+    assert logged() == []
+
+
+def test_without_a_schema_an_empty_database_will_do(empty_database_url: str) -> None:
+    wait(empty_database_url, schema=False)
+    with pytest.raises(StorageOutdated):
+        wait(empty_database_url)
