@@ -35,7 +35,7 @@ RETURNED: Final = (
 
 # Strictly later than before, even where the clock stands still or steps back. The detour through UTC keeps the sum
 # independent of the session's time zone: a distributed PostgreSQL accepts only immutable functions over a column.
-_LATER: Final = literal_column(
+_LATER: Final[ColumnElement[Any]] = literal_column(
     "greatest(now(), ((updated_at at time zone 'UTC') + interval '1 microsecond') at time zone 'UTC')"
 )
 

@@ -129,7 +129,7 @@ def _of_values(node: Place) -> Iterator[str]:
 
 def _of_statements(node: Place) -> Iterator[str]:
     match node:
-        case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
+        case ast.Return(value=ast.expr() as value) if ast.unparse(value) not in {"None", "False"}:  # alike to `if`
             yield "return None"
         case ast.Expr(value=ast.Yield()):
             return

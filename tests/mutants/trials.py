@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -94,17 +94,27 @@ class Knowledge:
         self._data.read()
         self._folder = tree.folder
 
-    def tests_for(self, mutant: Mutant) -> dict[str, float]:
-        """Those through the mutated lines, or where these run at import, through any of the file. Quickest first."""
+    def tests_for(self, mutant: Mutant) -> Iterator[dict[str, float]]:
+        """Those through the mutated lines. Where these run at import, those through the file, then all others."""
         contexts = self._data.contexts_by_lineno(str(self._folder / mutant.file))
         through_lines = {name_of(test) for line in mutant.lines for test in contexts.get(line, [""])}
-        through_file = {name_of(test) for tests in contexts.values() for test in tests}
-        wanted = through_file if "" in through_lines else through_lines
-        names = wanted & self._took.keys() or self._took.keys()
+        through_file = {name_of(test) for tests in contexts.values() for test in tests} & self._took.keys()
+        if "" in through_lines:
+            yield self._quickest_first(through_file)
+            yield self._quickest_first(self._took.keys() - through_file)
+        else:
+            yield self._quickest_first(through_lines & self._took.keys())
+
+    def _quickest_first(self, names: Iterable[str]) -> dict[str, float]:
         return {name: self._took[name] for name in sorted(names, key=lambda name: (self._took[name], name))}
 
 
-def try_out(mutant: Mutant, tree: Tree, tests: dict[str, float]) -> Outcome:
+def try_out(mutant: Mutant, tree: Tree, groups: Iterable[dict[str, float]]) -> Outcome:
+    outcomes = (_try_out(mutant, tree, tests) for tests in groups if tests)
+    return next((outcome for outcome in outcomes if outcome is not Outcome.SURVIVED), Outcome.SURVIVED)
+
+
+def _try_out(mutant: Mutant, tree: Tree, tests: dict[str, float]) -> Outcome:
     chosen = tree.folder / "chosen.json"
     chosen.write_text(json.dumps(tests))
     place = tree.folder / mutant.file
