@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from adapters.postgres import failures
@@ -36,7 +35,7 @@ class Worker:
         self._connection: Connection | None = None
         self._socket: socket.socket | None = None
         self._interruption: asyncio.Task[None] | None = None
-        self._must_reconnect = False
+        self._must_reconnect: bool = False
 
     async def run(self) -> None:
         try:
@@ -72,9 +71,8 @@ class Worker:
             return None
 
     async def _connect(self) -> Connection:
-        if self._connection and (self._must_reconnect or not is_usable(driver_connection(self._connection))):
+        if not self._connection or self._must_reconnect or not is_usable(driver_connection(self._connection)):
             self._disconnect()
-        if not self._connection:
             self._must_reconnect = False
             self._connection = await on_thread(self._engine.connect)
             self._socket = duplicate_socket(driver_connection(self._connection))
@@ -85,9 +83,7 @@ class Worker:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection:
-            with contextlib.suppress(SQLAlchemyError, psycopg.Error):
-                connection.invalidate()
-                connection.close()
+            connection.invalidate()  # closes it, whatever has become of it
         if self._socket:
             self._socket.close()
 
@@ -113,7 +109,7 @@ class Worker:
 
     async def _perform(self, job: Job[T], connection: Connection) -> T:
         has_ended = asyncio.Event()
-        job.interrupt = partial(self._interrupt, has_ended)
+        job.interrupt = partial(self._interrupt, connection, has_ended)
         try:
             return await greenlet_spawn(job.operation, connection)
         finally:
@@ -124,9 +120,9 @@ class Worker:
                 self._interruption = None
                 self._disconnect()
 
-    def _interrupt(self, has_ended: asyncio.Event) -> None:
-        if self._connection and self._socket and not self._interruption:
-            stop = cancel_then_cut(driver_connection(self._connection), self._socket, has_ended)
+    def _interrupt(self, connection: Connection, has_ended: asyncio.Event) -> None:
+        if self._socket and not self._interruption:
+            stop = cancel_then_cut(driver_connection(connection), self._socket, has_ended)
             self._interruption = asyncio.create_task(stop)
 
 

@@ -1,4 +1,88 @@
 """The mutants that may survive, because they do what the code does, or nothing that could be told from outside."""
 
-EXPLAINED: dict[tuple[str, str, str], str] = {}
+_ADAPTER = "adapters/postgres/"
+_NAME = "it is used by this name alone, on both sides"
+_TIME = "how long something takes is no fact that a test could hold it to without measuring time"
+_CLOCK = "two readings of the clock are equal to the nanosecond only where a test makes them"
+_CACHE = "a cache changes the time that something takes, and no more"
+_NOT_READ = "what it is set to is never read: something else is set before"
+_UNLIKE = "any text serves that matches none of the patterns"
+
+EXPLAINED: dict[tuple[str, str, str], str] = {
+    (
+        _ADAPTER + "engine.py",
+        "def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:",
+        "def wait(self, gen: PQGen[T], interval: float = 1.1, timeout: float | None = None) -> T:",
+    ): _TIME,
+    (
+        _ADAPTER + "executor.py",
+        "self._running: list[asyncio.Task[None]] = []",
+        "pass",
+    ): _NOT_READ,
+    (
+        _ADAPTER + "executor.py",
+        "is_stuck = waited > STUCK_SECONDS and self._last_finish < accepted",
+        "is_stuck = waited > STUCK_SECONDS and (self._last_finish <= accepted)",
+    ): _CLOCK,
+    (
+        _ADAPTER + "executor.py",
+        "_, late = await asyncio.wait(self._running, timeout=2 * self._deadline)",
+        "_, late = await asyncio.wait(self._running, timeout=3 * self._deadline)",
+    ): _TIME,
+    (
+        _ADAPTER + "guard.py",
+        "DISTINCT_STATEMENTS: Final = 256",
+        "DISTINCT_STATEMENTS: Final = 257",
+    ): _CACHE,
+    (
+        _ADAPTER + "guard.py",
+        'return re.fullmatch(_OWNER, values.get("user_id", "")) is not None and not _widens(row["rest"])',
+        'return re.fullmatch(_OWNER, values.get("user_id", \'another text\')) is not None and not _widens(row["rest"])',
+    ): _UNLIKE,
+    (
+        _ADAPTER + "guard.py",
+        'if rows is None or _GIVES_AWAY.search(rows["changes"] or ""):',
+        "if rows is None or _GIVES_AWAY.search(rows[\"changes\"] or 'another text'):",
+    ): _UNLIKE,
+    (
+        _ADAPTER + "guard.py",
+        'return not any(_widens(part or "") for part in rows.group("columns", "changes", "rest"))',
+        'return not any(_widens(part or \'another text\') for part in rows.group("columns", "changes", "rest"))',
+    ): _UNLIKE,
+    (
+        _ADAPTER + "prepared.py",
+        '_FORBIDDEN: Final = "taskward_prepares_nothing"',
+        "_FORBIDDEN: Final = 'another text'",
+    ): _NAME,
+    (
+        _ADAPTER + "schema.py",
+        "@cache",
+        "@(lambda it: it)",
+    ): _CACHE,
+    (
+        _ADAPTER + "sockets.py",
+        "timer.join()",
+        "pass",
+    ): "the timer and the end of what it watches would have to meet within microseconds",
+    (
+        _ADAPTER + "sockets.py",
+        "while poll.poll(0):",
+        "while poll.poll(1):",
+    ): _TIME,
+    (
+        _ADAPTER + "worker.py",
+        "RECONNECT_SECONDS: Final = 0.5",
+        "RECONNECT_SECONDS: Final = 1.5",
+    ): _TIME,
+    (
+        _ADAPTER + "worker.py",
+        "self._must_reconnect: bool = False",
+        "pass",
+    ): _NOT_READ,
+    (
+        _ADAPTER + "worker.py",
+        "self._must_reconnect: bool = False",
+        "self._must_reconnect: bool = True",
+    ): _NOT_READ,
+}
 """By file, the line as it stands, and the line as the mutant has it: why no test can tell."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import weakref
 
 import psycopg
@@ -142,6 +143,28 @@ async def test_once_a_statement_is_cancelled_nobody_waits_for_its_cancel_any_lon
     with pytest.raises(StorageUnavailable):
         await database.run(lambda connection: connection.execute(text("select pg_sleep(60)")))
     await asyncio.wait_for(_until_served(database), PATIENCE_SECONDS)
+
+
+async def test_a_cancel_that_is_under_way_is_over_before_anything_else_begins(
+    database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    others, release = threading.Event(), asyncio.Event()
+
+    def cancel(*_: object, **__: object) -> None:
+        others.wait(0.2)  # there are none
+        events.append("cancelled")
+
+    def other(_: Connection) -> None:
+        events.append("other")
+        others.set()
+
+    monkeypatch.setattr(psycopg.Connection, "cancel_safe", cancel)
+    with pytest.raises(StorageUnavailable):
+        await database.run(lambda _: await_(release.wait()))
+    release.set()
+    await database.run(other)
+    assert events == ["cancelled", "other"]
 
 
 async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(database: DatabaseExecutor) -> None:
@@ -362,7 +385,12 @@ async def test_at_closing_what_waits_to_be_repeated_takes_nobody_else_with_it(wi
     assert len(wire.clients) == connected  # a cancel comes on a connection of its own
 
 
-async def test_at_closing_what_does_not_end_is_ended(database_url: str) -> None:
+async def test_at_closing_what_does_not_end_is_ended_and_cancelled_but_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancels: list[object] = []
+    monkeypatch.setattr(psycopg.Connection, "cancel_safe", lambda connection, **_: cancels.append(connection))
+    monkeypatch.setattr(worker, "CANCEL_SECONDS", 3600.0)
     database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=0.2)
     database.start()
     ended: list[str] = []
@@ -377,6 +405,7 @@ async def test_at_closing_what_does_not_end_is_ended(database_url: str) -> None:
         await database.run(stuck)
     await database.close()
     assert ended == ["stuck"]
+    assert len(cancels) == 1
 
 
 async def _until_served(database: DatabaseExecutor) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.postgres import failures
+from adapters.postgres import failures, repository
 from adapters.postgres.engine import create_postgres_engine, driver_connection
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.guard import lift_guard
@@ -127,6 +127,17 @@ async def test_a_row_that_a_check_refuses_is_a_defect_and_is_not_quoted(
     assert line["constraint"] == "ck_tasks_title_trimmed"
     assert "planted" not in str(raised.value)
     assert raised.value.__suppress_context__
+
+
+async def test_an_id_that_is_drawn_twice_is_a_defect_and_the_task_of_that_id_stays(
+    tasks: PostgresTaskRepository, alice: UserId, bob: UserId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await tasks.add(alice, TaskDraft("x"))
+    monkeypatch.setattr(repository, "uuid4", lambda: task.id)
+    for owner in (alice, bob):
+        with pytest.raises(StorageError, match="error UniqueViolation, sqlstate 23505, constraint pk_tasks"):
+            await tasks.add(owner, TaskDraft("y"))
+    assert await tasks.get(alice, task.id) == task
 
 
 async def test_every_operation_is_logged_with_its_facts_and_no_content(

@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, Engine
 
+from adapters.postgres import worker
+from adapters.postgres.engine import create_postgres_engine
 from adapters.postgres.executor import DatabaseExecutor
 from adapters.postgres.threads import on_thread
 from adapters.postgres.worker import cancel_then_cut
@@ -27,8 +29,10 @@ class Failing:
 
     def __init__(self, fault: Exception) -> None:
         self._fault = fault
+        self.cancels: list[dict[str, object]] = []
 
-    def cancel_safe(self, **_: object) -> None:
+    def cancel_safe(self, **options: object) -> None:
+        self.cancels.append(options)
         raise self._fault
 
     def connect(self) -> Connection:
@@ -37,12 +41,47 @@ class Failing:
 
 @each_fault
 async def test_a_statement_that_cannot_be_cancelled_is_cut(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.postgres.worker.CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "CANCEL_SECONDS", 0.01)
+    driver = Failing(fault)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        await cancel_then_cut(cast("psycopg.Connection[Any]", Failing(fault)), ours, asyncio.Event())
+        await cancel_then_cut(cast("psycopg.Connection[Any]", driver), ours, asyncio.Event())
         theirs.settimeout(5)
         assert theirs.recv(1) == b""
+    assert driver.cancels == [{"timeout": 0.01}] * 2
+
+
+@each_fault
+async def test_a_statement_that_ends_meanwhile_is_not_cut(fault: Exception) -> None:
+    driver = Failing(fault)
+    has_ended = asyncio.Event()
+    has_ended.set()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        await cancel_then_cut(cast("psycopg.Connection[Any]", driver), ours, has_ended)
+        assert theirs.send(b"x") == ours.send(b"x") == 1
+    assert driver.cancels == [{"timeout": 1.0}]
+
+
+@each_fault
+async def test_a_connection_without_what_stopping_it_takes_is_none(
+    database_url: str, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[psycopg.Connection[Any]] = []
+
+    def cannot_be_had(connection: "psycopg.Connection[Any]") -> socket.socket:
+        opened.append(connection)
+        raise fault
+
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=0, deadline=5)
+    database.start()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(worker, "duplicate_socket", cannot_be_had)
+        with pytest.raises(StorageUnavailable):
+            await database.run(lambda _: None)
+    assert [connection.closed for connection in opened] == [True]
+    await database.run(lambda _: None)
+    await database.close()
 
 
 @each_fault
@@ -50,7 +89,7 @@ async def test_a_connection_that_cannot_be_opened_is_an_unavailable_store(fault:
     database = DatabaseExecutor(cast("Engine", Failing(fault)), connections=1, queue=0, deadline=5)
     database.start()
     for _ in range(2):
-        with pytest.raises(StorageUnavailable):
+        with pytest.raises(StorageUnavailable, match=f"^no connection can be opened: {type(fault).__name__}$"):
             await database.run(lambda _: None)
     await database.close()
 
