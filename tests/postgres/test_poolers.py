@@ -68,7 +68,7 @@ def test_what_others_have_left_prepared_is_no_error(pooled_url: str) -> None:
 def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
     for _ in range(4):
         threshold(pooled_url)
-    assert on_each_server_connection(pooled_url, "select name from pg_prepared_statements") == [[], []]
+        assert on_each_server_connection(pooled_url, "select name from pg_prepared_statements") == [[], []]
 
 
 @untracked
