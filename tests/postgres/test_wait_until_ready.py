@@ -17,9 +17,9 @@ from tests.postgres.wire import Wire
 AS_LONG_AS_IT_TAKES = 600.0
 
 
-def wait(url: str, *, patience: float = AS_LONG_AS_IT_TAKES, schema: bool = True) -> None:
+def wait(url: str, *, patience: float = AS_LONG_AS_IT_TAKES, **options: bool) -> None:
     engine = create_postgres_engine(url, connect_timeout=2, prepared_statements="off", initialize=False)
-    wait_until_ready(engine, patience=patience, schema=schema)
+    wait_until_ready(engine, patience=patience, **options)
 
 
 def lines(logged: LoggedLines) -> list[tuple[str, str, str]]:
@@ -60,7 +60,7 @@ def test_an_answer_that_may_be_another_later_is_waited_for_too(
         with out_of_band.transaction():
             out_of_band.execute("lock table alembic_version")
             waiting = threads.submit(wait, hasty)
-            while not logged():
+            while not (logged() or waiting.done()):
                 pass
             assert not waiting.done()
         waiting.result()
