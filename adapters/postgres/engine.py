@@ -101,7 +101,7 @@ def connect(parameters: dict[str, Any]) -> "psycopg.Connection[Any]":
     connection = _Connection.connect(**parameters, autocommit=True, prepare_threshold=None)
     encoding = connection.info.parameter_status("server_encoding")
     date_style = connection.info.parameter_status("DateStyle")
-    if encoding not in {None, "UTF8"} or not (date_style is None or date_style.startswith("ISO")):
+    if encoding not in {None, "UTF8"} or (date_style and not date_style.startswith("ISO")):
         connection.close()
         raise UnsuitableDatabase(f"its encoding is {encoding} and its DateStyle {date_style}, not UTF8 and ISO")
     return connection

@@ -105,6 +105,6 @@ def is_undone_or_lost(error: Exception) -> bool:
 
 def is_connection_loss(error: Exception) -> bool:
     """Whether there is no connection, or none any more."""
-    has_no_answer = isinstance(cause_of(error), psycopg.OperationalError | psycopg.InterfaceError)
     is_invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
-    return is_invalidated or (has_no_answer and not _sqlstate(error))
+    is_of_the_connection = isinstance(cause_of(error), psycopg.OperationalError | psycopg.InterfaceError)
+    return is_invalidated or (is_of_the_connection and not _sqlstate(error))

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from adapters.postgres import failures
@@ -83,7 +84,9 @@ class Worker:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection:
-            connection.invalidate()  # closes it, whatever has become of it
+            with contextlib.suppress(SQLAlchemyError):  # the operation has closed it already
+                connection.invalidate()  # without a rollback, for which the event loop would have to wait
+                connection.close()  # or it stays until the collector comes
         if self._socket:
             self._socket.close()
 

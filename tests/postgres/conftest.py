@@ -1,5 +1,6 @@
 """The executor and the repository on a real server."""
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -40,6 +41,14 @@ async def wire_tasks(wire: Wire) -> AsyncIterator[PostgresTaskRepository]:
     database.start()
     yield PostgresTaskRepository(database)
     await database.close()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """The collector does not come."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -141,11 +141,20 @@ def narrow_url(database_url: str, out_of_band: psycopg.Connection) -> Iterator[s
     out_of_band.execute(sql.SQL("drop role {0}").format(sql.Identifier(role)))
 
 
-async def test_fewer_connections_than_workers_serve_all(narrow_url: str) -> None:
+async def test_fewer_connections_than_workers_serve_all(narrow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: set[float] = set()
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        slept.add(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
     async with crew(narrow_url, connections=6, deadline=5) as database:
         assert await database.run(backend)
         backends = await asyncio.gather(*(database.run(backend) for _ in range(60)))
     assert 1 <= len(set(backends)) <= 2
+    assert slept == {0.5}  # for so long a worker without a connection leaves the work to the others
 
 
 async def _answered(database: DatabaseExecutor, operation: Callable[[Connection], int]) -> int:

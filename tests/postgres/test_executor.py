@@ -4,6 +4,8 @@ import asyncio
 import gc
 import threading
 import weakref
+from collections.abc import Iterable
+from typing import Any
 
 import psycopg
 import pytest
@@ -84,6 +86,65 @@ async def test_who_is_refused_is_told_to_wait_a_second_or_where_nothing_finishes
     await asyncio.gather(first, second)
     await database.close()
     assert refused.value.seconds == told
+
+
+async def test_what_finished_when_the_first_was_accepted_may_have_finished_since(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=0, deadline=300)
+    database.start()
+    release = asyncio.Event()
+    monkeypatch.setattr(executor, "monotonic", lambda: 1000.0)
+    await database.run(backend)
+    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
+    await asyncio.sleep(0)  # it has been accepted
+    monkeypatch.setattr(executor, "monotonic", lambda: 1001.5)
+    with pytest.raises(StorageOverloaded) as refused:
+        await database.run(backend)
+    release.set()
+    await running
+    await database.close()
+    assert refused.value.seconds == 1
+
+
+async def test_an_operation_that_closes_its_connection_costs_no_worker(database: DatabaseExecutor) -> None:
+    def fail(connection: Connection) -> None:
+        connection.close()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.run(fail)
+    assert await database.run(backend)
+
+
+async def test_a_connection_is_left_without_a_word_that_would_be_waited_for(wire: Wire) -> None:
+    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
+    database = DatabaseExecutor(engine, connections=1, queue=0, deadline=5)
+    database.start()
+
+    def fail(connection: Connection) -> None:
+        connection.execute(text("begin"))
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.run(fail)
+    await database.close()
+    assert wire.statements == ["begin"]
+
+
+@pytest.mark.usefixtures("uncollected")
+async def test_a_connection_that_is_left_is_forgotten_at_once(
+    database: DatabaseExecutor, out_of_band: psycopg.Connection
+) -> None:
+    used: list[weakref.ref[Connection]] = []
+
+    def use(connection: Connection) -> int:
+        used.append(weakref.ref(connection))
+        return backend(connection)
+
+    out_of_band.execute("select pg_terminate_backend(%s, 5000)", [await database.run(use)])
+    await database.run(use)
+    assert [connection() is None for connection in used] == [True, False]
 
 
 async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(database: DatabaseExecutor) -> None:
@@ -324,6 +385,21 @@ async def test_what_is_over_is_forgotten(database_url: str) -> None:
     gc.collect()
     assert known() is None
     await database.close()
+
+
+async def test_closing_takes_twice_the_deadline_at_most(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    wait = asyncio.wait
+
+    async def noted(tasks: Iterable["asyncio.Task[Any]"], *, timeout: float) -> Any:  # noqa: ASYNC109 - asyncio's own
+        waited.append(timeout)
+        return await wait(tasks, timeout=timeout)
+
+    monkeypatch.setattr(asyncio, "wait", noted)
+    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=300)
+    database.start()
+    await database.close()
+    assert waited == [600]
 
 
 async def test_at_closing_what_runs_may_finish(database_url: str) -> None:

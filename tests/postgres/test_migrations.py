@@ -83,6 +83,14 @@ def test_all_revisions_are_named_that_are_too_old(empty_database_url: str) -> No
             require_current(connection)
 
 
+def test_the_revision_that_a_release_needs_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = newest_revision()
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "9999_later.py").touch()  # as where the next release is put in place of one that serves
+    monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path)
+    assert newest_revision() == before
+
+
 def test_the_folder_may_have_any_name(empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "%(here)s 100%"
     shutil.copytree(ROOT / "migrations", folder)

@@ -38,6 +38,7 @@ def test_behind_a_pooler_that_does_not_keep_track_nothing_is_prepared(pooled_url
 def test_behind_one_that_keeps_track_statements_are_prepared(wire: Wire) -> None:
     wire.renames = True
     assert threshold(wire.url) == 5
+    assert any("pg_prepared_statements" in statement for statement in wire.statements)  # it took a pooler for one
 
 
 def test_a_probe_that_fails_leaves_no_connection(database_url: str) -> None:

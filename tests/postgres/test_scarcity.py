@@ -2,10 +2,8 @@
 
 import asyncio
 import errno
-import gc
 import socket
 import weakref
-from collections.abc import Iterator
 from typing import Any, cast
 
 import psycopg
@@ -94,14 +92,7 @@ async def test_a_connection_that_cannot_be_opened_is_an_unavailable_store(fault:
     await database.close()
 
 
-@pytest.fixture
-def _uncollected() -> Iterator[None]:
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_uncollected")
+@pytest.mark.usefixtures("uncollected")
 async def test_what_has_failed_on_a_thread_is_let_go_at_once() -> None:
     held: list[weakref.ref[set[object]]] = []
 

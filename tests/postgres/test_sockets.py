@@ -1,13 +1,37 @@
 """Connections seen from outside."""
 
 import socket
+import threading
+import time
 
-from adapters.postgres.sockets import cut
+import psycopg
+import pytest
+
+from adapters.postgres import sockets
+from adapters.postgres.sockets import cut, cut_after
 
 
 def test_what_has_ended_by_itself_can_be_cut() -> None:
     with socket.socket() as never_connected:
         cut(never_connected)
+
+
+def test_a_cut_that_has_begun_is_over_before_anything_else_begins(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, events = threading.Event(), []
+
+    def slow_cut(_: socket.socket) -> None:
+        begun.set()
+        time.sleep(0.1)  # what does not wait for it is over long before
+        events.append("cut")
+
+    monkeypatch.setattr(sockets, "cut", slow_cut)
+    with psycopg.connect(database_url) as connection:
+        with cut_after(0, connection):
+            begun.wait()
+        events.append("other")
+    assert events == ["cut", "other"]
 
 
 def test_what_is_cut_reads_no_more() -> None:

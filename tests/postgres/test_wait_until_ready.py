@@ -44,12 +44,14 @@ def test_what_is_waking_up_is_waited_for_and_told_of_once(
 
 
 def test_patience_has_an_end(database_url: str, out_of_band: psycopg.Connection) -> None:
+    before = set(threading.enumerate())
     with out_of_band.transaction():
         out_of_band.execute("lock table alembic_version")
         with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: there is no answer$"):
             wait(database_url, patience=0.1)
-        others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-        assert all(thread.daemon for thread in others)  # what still tries does not keep the process from its end
+        (still_trying,) = set(threading.enumerate()) - before
+        assert still_trying.daemon  # it does not keep the process from its end
+    still_trying.join()
 
 
 def test_an_answer_that_may_be_another_later_is_waited_for_too(

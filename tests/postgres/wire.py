@@ -70,13 +70,16 @@ def tapped(url: str) -> Iterator[Wire]:
         listener.bind(str(path))
         listener.listen()
         wire = Wire(with_parameters(url, host=folder, port="5432", sslmode="disable", channel_binding="disable"))
-        threading.Thread(target=_accept, args=(listener, connect, wire), daemon=True).start()
+        accepting = threading.Thread(target=_accept, args=(listener, connect, wire), daemon=True)
+        accepting.start()
         yield wire
         wire.over.set()
+        listener.shutdown(socket.SHUT_RDWR)  # to close it would not wake the thread
+        accepting.join()
 
 
 def _accept(listener: socket.socket, connect: Callable[[], socket.socket], wire: Wire) -> None:
-    with contextlib.suppress(OSError):  # closed: the test is over
+    with contextlib.suppress(OSError):  # shut down: the test is over
         while True:
             client, _ = listener.accept()
             wire.clients.append(client)
