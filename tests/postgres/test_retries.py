@@ -45,33 +45,30 @@ async def test_a_write_whose_connection_is_lost_is_not(wire_tasks: TaskRepositor
         assert len(wire.statements) == 1
 
 
-@pytest.mark.parametrize(("sqlstate", "calls"), [("40P01", 2), ("40001", 2), ("57014", 1), ("23514", 1)])
-async def test_what_was_rolled_back_for_certain_is_tried_once_more(
-    database: DatabaseExecutor, fail: Callable[[Connection], None], calls: int
-) -> None:
-    made = 0
+async def times_tried(
+    database: DatabaseExecutor, fail: Callable[[Connection], None], **options: Callable[[Exception], bool]
+) -> int:
+    tried = 0
 
     def try_it(connection: Connection) -> None:
-        nonlocal made
-        made += 1
+        nonlocal tried
+        tried += 1
         fail(connection)
 
     with pytest.raises(DBAPIError):
-        await database.run(try_it, may_repeat=failures.is_undone)
-    assert made == calls
+        await database.run(try_it, **options)
+    return tried
+
+
+@pytest.mark.parametrize(("sqlstate", "times"), [("40P01", 2), ("40001", 2), ("57014", 1), ("23514", 1)])
+async def test_what_was_rolled_back_for_certain_is_tried_once_more(
+    database: DatabaseExecutor, fail: Callable[[Connection], None], times: int
+) -> None:
+    assert await times_tried(database, fail, may_repeat=failures.is_undone) == times
 
 
 @pytest.mark.parametrize("sqlstate", ["40P01"])
 async def test_unless_it_is_asked_for_nothing_is_tried_again(
     database: DatabaseExecutor, fail: Callable[[Connection], None]
 ) -> None:
-    made = 0
-
-    def try_it(connection: Connection) -> None:
-        nonlocal made
-        made += 1
-        fail(connection)
-
-    with pytest.raises(DBAPIError):
-        await database.run(try_it)
-    assert made == 1
+    assert await times_tried(database, fail) == 1

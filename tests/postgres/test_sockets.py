@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 
 import psycopg
 import pytest
@@ -19,11 +18,11 @@ def test_what_has_ended_by_itself_can_be_cut() -> None:
 def test_a_cut_that_has_begun_is_over_before_anything_else_begins(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, events = threading.Event(), []
+    begun, others, events = threading.Event(), threading.Event(), []
 
     def slow_cut(_: socket.socket) -> None:
         begun.set()
-        time.sleep(0.1)  # what does not wait for it is over long before
+        others.wait(0.2)  # there are none
         events.append("cut")
 
     monkeypatch.setattr(sockets, "cut", slow_cut)
@@ -31,6 +30,7 @@ def test_a_cut_that_has_begun_is_over_before_anything_else_begins(
         with cut_after(0, connection):
             begun.wait()
         events.append("other")
+        others.set()
     assert events == ["cut", "other"]
 
 
