@@ -9,8 +9,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from domain.errors import StorageError
-from entrypoints.container import Container, create_app
-from entrypoints.server import address_of, end_in_order, listen, run
+from entrypoints.asgi import create_app
+from entrypoints.container import Container
+from entrypoints.server.processes import address_of, end_in_order, listen, run
 from entrypoints.settings import HOME, ConfigurationError
 
 T = TypeVar("T")

@@ -7,18 +7,17 @@ from dependency_injector import containers, providers
 from fastapi import FastAPI
 
 from adapters.embedded_postgres import embedded_postgres
-from adapters.postgres.distribution import distribute
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.readiness import PostgresReadiness, wait_until_ready
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
-from adapters.postgres.schema import upgrade
+from adapters.postgres.schema.distribution import distribute
+from adapters.postgres.schema.readiness import PostgresReadiness, wait_until_ready
+from adapters.postgres.schema.revisions import upgrade
 from domain.repository import TaskRepository
 from entrypoints.http.app import create_http_app
 from entrypoints.http.dependencies import Readiness
 from entrypoints.http.identity import HeaderIdentity, Identity
 from entrypoints.logs import configure_logging
-from entrypoints.server import collect_seldom, end_with_parent
 from entrypoints.settings import Settings
 
 START_PATIENCE_SECONDS = 7.0
@@ -75,13 +74,3 @@ class Container(containers.DeclarativeContainer):
     )
     wait_to_serve = providers.Callable(wait_until_ready, engine, patience=START_PATIENCE_SECONDS)
     embedded_postgres = providers.Factory(embedded_postgres)
-
-
-def create_app() -> FastAPI:
-    """The application as the server loads it, in each worker's own process."""
-    end_with_parent()
-    container = Container()
-    container.logging()
-    app = container.app()
-    collect_seldom()
-    return app

@@ -3,8 +3,8 @@
 from alembic import context
 from sqlalchemy import Engine
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import changing
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.revisions import changing
 from adapters.postgres.table import TaskRow
 from entrypoints.settings import Settings
 from migrations import primary_key

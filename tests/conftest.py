@@ -17,8 +17,8 @@ import pytest
 import structlog
 
 from adapters.embedded_postgres import embedded_postgres
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.revisions import upgrade
 from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings

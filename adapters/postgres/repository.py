@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 from sqlalchemy.sql import Executable
 
 from adapters.postgres import statements
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.ownership import OwnedStatements
+from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.gateway import OwnedStatements
 from domain.errors import (
     IdempotencyKeyReused,
     StorageUnavailable,

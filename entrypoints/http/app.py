@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from entrypoints.http import docs, handlers, health, openapi, tasks
+from entrypoints.http import docs_page, error_handlers, health, openapi, tasks
 from entrypoints.http.cors import Cors
 from entrypoints.http.dependencies import Services
 from entrypoints.http.middleware import HeadAsGet, LastAnswer, RequestLog
@@ -65,8 +65,8 @@ def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Se
     app.state.services = services
     app.state.max_body_bytes = max_body_bytes
     app.state.cors_origins = cors_origins
-    for router in (tasks.router, health.router, docs.router):
+    for router in (tasks.router, health.router, docs_page.router):
         app.router.routes += router.routes  # included, they would be matched twice for each request
-    app.mount("/docs/assets", docs.ASSETS)
-    handlers.install(app)
+    app.mount("/docs/assets", docs_page.ASSETS)
+    error_handlers.install(app)
     return app

@@ -27,8 +27,8 @@ from entrypoints.http.problems import (
     TASK_NOT_FOUND,
     UNSUPPORTED_MEDIA_TYPE,
 )
+from entrypoints.http.route import StrictRoute
 from entrypoints.http.schemas import TaskInput, TaskPage, TaskPatch, TaskQuery
-from entrypoints.http.strict_route import StrictRoute
 
 router = APIRouter(
     prefix="/v1/tasks",

@@ -72,10 +72,13 @@ def imported(tree: ast.AST) -> Iterator[str]:
         ("adapters.postgres.table", {"adapters/postgres/owned.py", "migrations/env.py"}),
         ("adapters.postgres.owned", {"adapters/postgres/statements.py"}),
         ("adapters.postgres.statements", {"adapters/postgres/repository.py"}),
-        ("adapters.postgres.ownership", {"adapters/postgres/repository.py"}),
-        ("adapters.postgres.guard.lift_guard", {"adapters/postgres/schema.py"}),
-        ("adapters.postgres.schema.changing", {"adapters/postgres/distribution.py", "migrations/env.py"}),
-        ("adapters.postgres.distribution", {"entrypoints/container.py"}),
+        ("adapters.postgres.gateway", {"adapters/postgres/repository.py"}),
+        ("adapters.postgres.connections.guard.lift_guard", {"adapters/postgres/schema/revisions.py"}),
+        (
+            "adapters.postgres.schema.revisions.changing",
+            {"adapters/postgres/schema/distribution.py", "migrations/env.py"},
+        ),
+        ("adapters.postgres.schema.distribution", {"entrypoints/container.py"}),
     ],
 )
 def test_the_way_to_the_table_leads_through_few_hands(module: str, importers: set[str]) -> None:
@@ -102,8 +105,8 @@ def test_the_root_alone_begins_statements_on_tasks() -> None:
     }
     assert found == {
         "postgres/owned.py": {"delete", "insert", "literal_column", "select", "update"},
-        "postgres/distribution.py": {"text"},
-        "postgres/readiness.py": {"text"},
-        "postgres/schema.py": {"text"},
+        "postgres/schema/distribution.py": {"text"},
+        "postgres/schema/readiness.py": {"text"},
+        "postgres/schema/revisions.py": {"text"},
         "postgres/table.py": {"text"},
     }

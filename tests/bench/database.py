@@ -12,8 +12,8 @@ import psutil
 import psycopg
 
 from adapters.embedded_postgres import embedded_postgres
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.revisions import upgrade
 
 Key = tuple[str, str]
 """A task's owner and its id."""

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.repository import TaskRepository
 from domain.task import Task, UserId

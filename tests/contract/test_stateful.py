@@ -27,10 +27,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
-from adapters.postgres.schema import upgrade
+from adapters.postgres.schema.revisions import upgrade
 from domain.errors import IdempotencyKeyReused, TaskChanged, TaskNotFound
 from domain.idempotency import IdempotencyKey
 from domain.repository import PAGE_LIMIT_MAX, Position, TaskRepository, Versions

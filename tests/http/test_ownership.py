@@ -9,7 +9,7 @@ import pytest
 from dependency_injector import providers
 from sqlalchemy import Connection, text
 
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections.executor import DatabaseExecutor
 from domain.task import UserId
 from entrypoints.container import Container
 from entrypoints.settings import Settings

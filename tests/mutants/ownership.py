@@ -61,7 +61,7 @@ OWNERSHIP: dict[str, list[Change]] = {
             "what is returned is the owner asked for, not the row's",
         ),
     ],
-    "adapters/postgres/guard.py": [
+    "adapters/postgres/connections/guard.py": [
         ('"tasks" not in sql.lower()', '"tasks" not in sql', "TASKS passes"),
         ("return _HARMLESS.fullmatch(sql) is not None", "return True", "a name in disguise passes"),
         ("_HARMLESS.fullmatch(sql)", "_HARMLESS.match(sql)", "a harmless beginning passes"),
@@ -97,7 +97,7 @@ OWNERSHIP: dict[str, list[Change]] = {
         ("connection.cursor_factory = _GuardedCursor", "pass", "nothing is guarded"),
         ("connection.server_cursor_factory = _NoServerCursor", "pass", "a cursor of the server's passes"),
     ],
-    "adapters/postgres/engine.py": [
+    "adapters/postgres/connections/engine.py": [
         ("        guard(connection)\n", "", "no connection is guarded"),
     ],
     "adapters/postgres/statements.py": [
@@ -107,7 +107,7 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a statement is begun past the root",
         ),
     ],
-    "adapters/postgres/ownership.py": [
+    "adapters/postgres/gateway.py": [
         ("if row[0] != owner.value:", "if False:", "a row of another user passes"),
         ("if row[0] != owner.value:", "if row[0].lower() != owner.value.lower():", "one that differs by case passes"),
         ("if row[0] != owner.value:", "if not row[0].startswith(owner.value):", "one that begins alike passes"),
@@ -154,7 +154,7 @@ OWNERSHIP: dict[str, list[Change]] = {
         ),
         ("raise TaskChanged", "raise TaskNotFound", "a change of one's own task is taken for its absence"),
     ],
-    "adapters/postgres/worker.py": [
+    "adapters/postgres/connections/worker.py": [
         (
             "                self._interruption = None\n                self._disconnect()",
             "                self._interruption = None",
@@ -166,7 +166,7 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a connection whose answer was not read serves the next",
         ),
     ],
-    "adapters/postgres/executor.py": [
+    "adapters/postgres/connections/executor.py": [
         (
             "        forbid_prepared_statements(self._engine)\n",
             "",
@@ -178,7 +178,7 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a connection that has crossed answers is trusted with the next",
         ),
     ],
-    "adapters/postgres/prepared.py": [
+    "adapters/postgres/connections/prepared.py": [
         (
             "return row == (connection.info.backend_pid,) or _are_tracked(connection)",
             "return True",
@@ -303,7 +303,7 @@ OWNERSHIP: dict[str, list[Change]] = {
             "routes read the header behind the identity's back",
         ),
     ],
-    "entrypoints/http/strict_route.py": [
+    "entrypoints/http/route.py": [
         (
             "request.state.user = await identity(request)",
             'request.state.user = "anonymous"',
@@ -320,7 +320,7 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a cache keeps a 404",
         ),
     ],
-    "entrypoints/http/handlers.py": [
+    "entrypoints/http/error_handlers.py": [
         ("    TaskNotFound: TASK_NOT_FOUND,", "    TaskNotFound: PRECONDITION_FAILED,", "not there is not 404"),
         (
             "    TaskNotFound: TASK_NOT_FOUND,",

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 from sqlalchemy import Connection, text
 
-from adapters.postgres.engine import create_postgres_engine, driver_connection
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.guard import lift_guard
+from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
+from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.guard import lift_guard
 from adapters.postgres.repository import PostgresTaskRepository
 from tests.postgres.wire import Wire, tapped
 

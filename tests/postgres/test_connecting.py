@@ -16,8 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.postgres.engine import create_postgres_engine, libpq_parameters
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections.engine import create_postgres_engine, libpq_parameters
+from adapters.postgres.connections.executor import DatabaseExecutor
 from domain.errors import StorageUnavailable
 from tests.databases import with_parameters
 from tests.postgres.wire import tapped

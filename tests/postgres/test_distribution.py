@@ -15,9 +15,9 @@ from alembic import command
 from psycopg import sql
 from sqlalchemy.sql import ClauseElement, Executable
 
-from adapters.postgres.distribution import distribute
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import newest_revision, require_current, upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.distribution import distribute
+from adapters.postgres.schema.revisions import newest_revision, require_current, upgrade
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from tests.conftest import SCALING
 from tests.databases import fingerprint, with_parameters

@@ -9,8 +9,8 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, OperationalError
 
-from adapters.postgres.engine import UnsuitableDatabase, create_postgres_engine, driver_connection
-from adapters.postgres.guard import lift_guard
+from adapters.postgres.connections.engine import UnsuitableDatabase, create_postgres_engine, driver_connection
+from adapters.postgres.connections.guard import lift_guard
 from tests.databases import PREFIX, administer, drop_database, with_parameters
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.util.concurrency import await_
 
-from adapters.postgres import executor, worker
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections import executor, worker
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageOverloaded, StorageUnavailable
 from domain.task import TaskChanges, TaskDraft, UserId

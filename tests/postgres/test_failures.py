@@ -8,9 +8,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures, repository
-from adapters.postgres.engine import create_postgres_engine, driver_connection
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.guard import lift_guard
+from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
+from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.guard import lift_guard
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageError, StorageOverloaded, StorageUnavailable, TaskNotFound
 from domain.task import TaskDraft, UserId

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.readiness import PostgresReadiness
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
+from adapters.postgres.schema.readiness import PostgresReadiness
 from domain.idempotency import IdempotencyKey
 from domain.task import TaskChanges, TaskDraft, UserId
 from tests.databases import with_parameters

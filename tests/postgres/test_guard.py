@@ -11,12 +11,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import StatementError
 from sqlalchemy.sql import ClauseElement, Executable
 
-from adapters.postgres import guard
-from adapters.postgres.engine import create_postgres_engine, driver_connection
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.guard import keeps_to_its_owner
+from adapters.postgres.connections import guard
+from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
+from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.guard import keeps_to_its_owner
+from adapters.postgres.gateway import OwnedStatements
 from adapters.postgres.owned import COLUMN, OWNED
-from adapters.postgres.ownership import OwnedStatements
 from adapters.postgres.table import TaskRow
 from domain.errors import OwnershipViolation
 from domain.task import UserId

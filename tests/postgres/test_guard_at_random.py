@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.guard import keeps_to_its_owner
-from adapters.postgres.schema import upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.guard import keeps_to_its_owner
+from adapters.postgres.schema.revisions import upgrade
 from adapters.postgres.table import TaskRow
 
 EXAMPLES = 1500

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.postgres import ownership
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres import gateway
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageUnavailable, TaskNotFound
 from domain.idempotency import IdempotencyKey
@@ -82,7 +82,7 @@ async def test_a_task_that_is_made_and_deleted_each_time_is_given_up_after_three
 async def test_whatever_comes_of_an_operation_is_logged_in_a_line(
     monkeypatch: pytest.MonkeyPatch, logged: LoggedLines, answer: Any, facts: dict[str, object]
 ) -> None:
-    monkeypatch.setattr(ownership, "perf_counter", iter([1.0, 2.2345678]).__next__)
+    monkeypatch.setattr(gateway, "perf_counter", iter([1.0, 2.2345678]).__next__)
     tasks = PostgresTaskRepository(Answering(answer))
     if facts["outcome"] == "ok":
         await tasks.list(OWNER)

@@ -14,8 +14,8 @@ from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from adapters.postgres import statements
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.revisions import upgrade
 from tests.databases import own_database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from adapters.postgres.engine import create_postgres_engine, driver_connection
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.prepared import is_safe_to_prepare, may_prepare
+from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
+from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.prepared import is_safe_to_prepare, may_prepare
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageUnavailable
 from domain.task import TaskDraft, UserId

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.postgres import executor, readiness
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.readiness import PostgresReadiness
+from adapters.postgres.connections import executor
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
+from adapters.postgres.schema import readiness
+from adapters.postgres.schema.readiness import PostgresReadiness
 from domain.errors import StorageOutdated, StorageUnavailable
 from domain.task import TaskDraft, UserId
 from tests.conftest import LoggedLines

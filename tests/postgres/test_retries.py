@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections.executor import DatabaseExecutor
 from domain.errors import StorageUnavailable
 from domain.repository import TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, Engine
 
-from adapters.postgres import worker
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.threads import on_thread
-from adapters.postgres.worker import cancel_then_cut
+from adapters.postgres.connections import worker
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.threads import on_thread
+from adapters.postgres.connections.worker import cancel_then_cut
 from domain.errors import StorageUnavailable
 
 PATIENCE_SECONDS = 20

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.engine import create_postgres_engine, driver_connection
-from adapters.postgres.guard import lift_guard
+from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
+from adapters.postgres.connections.guard import lift_guard
 from adapters.postgres.table import TaskRow
 from tests.databases import fingerprint
 

@@ -6,8 +6,8 @@ import threading
 import psycopg
 import pytest
 
-from adapters.postgres import sockets
-from adapters.postgres.sockets import cut, cut_after
+from adapters.postgres.connections import sockets
+from adapters.postgres.connections.sockets import cut, cut_after
 
 
 def test_what_has_ended_by_itself_can_be_cut() -> None:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.sql import ClauseElement, Executable
 
 from adapters.postgres import statements
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import OwnershipViolation, TaskNotFound
 from domain.idempotency import IdempotencyKey

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from adapters.postgres.threads import on_thread
+from adapters.postgres.connections.threads import on_thread
 
 
 async def test_what_the_call_returns_or_raises_reaches_the_caller() -> None:

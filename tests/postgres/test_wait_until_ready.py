@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from adapters.postgres import readiness
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.readiness import wait_until_ready
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema import readiness
+from adapters.postgres.schema.readiness import wait_until_ready
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from tests.conftest import LoggedLines
 from tests.databases import with_parameters

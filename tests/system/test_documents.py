@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.revisions import upgrade
 from tests.system.service import serving
 
 CHECKOUT = Path(__file__).parents[2]

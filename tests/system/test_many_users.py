@@ -17,8 +17,8 @@ import httpx2
 import psycopg
 import pytest
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.revisions import upgrade
 from tests.databases import own_database
 from tests.planted import PLANTED
 from tests.system.service import serving

@@ -14,8 +14,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from adapters.postgres.engine import create_postgres_engine
-from adapters.postgres.schema import upgrade
+from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.schema.revisions import upgrade
 from entrypoints.container import START_PATIENCE_SECONDS
 from tests.databases import with_parameters
 from tests.planted import PLANTED

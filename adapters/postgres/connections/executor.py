@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
-from adapters.postgres.job import Job
-from adapters.postgres.prepared import forbid_prepared_statements
-from adapters.postgres.worker import Worker
+from adapters.postgres.connections.job import Job
+from adapters.postgres.connections.prepared import forbid_prepared_statements
+from adapters.postgres.connections.worker import Worker
 from domain.errors import StorageOverloaded, StorageUnavailable
 
 log = structlog.get_logger()

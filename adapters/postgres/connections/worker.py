@@ -12,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from adapters.postgres import failures
-from adapters.postgres.engine import driver_connection
-from adapters.postgres.job import Job
-from adapters.postgres.prepared import forbid_prepared_statements, may_prepare
-from adapters.postgres.sockets import cut, duplicate_socket, is_usable
-from adapters.postgres.threads import on_thread
+from adapters.postgres.connections.engine import driver_connection
+from adapters.postgres.connections.job import Job
+from adapters.postgres.connections.prepared import forbid_prepared_statements, may_prepare
+from adapters.postgres.connections.sockets import cut, duplicate_socket, is_usable
+from adapters.postgres.connections.threads import on_thread
 from domain.errors import StorageUnavailable
 
 CANCEL_ATTEMPTS: Final = 2

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
-from adapters.postgres.schema import changing, require_current
+from adapters.postgres.schema.revisions import changing, require_current
 from domain.errors import StorageError
 
 # By their full names: whoever may create functions elsewhere must not be able to put one in their place.

@@ -11,8 +11,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.util.concurrency import await_, in_greenlet
 
-from adapters.postgres.guard import guard
-from adapters.postgres.prepared import PREPARE_THRESHOLD, is_safe_to_prepare, may_prepare
+from adapters.postgres.connections.guard import guard
+from adapters.postgres.connections.prepared import PREPARE_THRESHOLD, is_safe_to_prepare, may_prepare
 
 PreparedStatements = Literal["auto", "on", "off"]
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
-from adapters.postgres.sockets import cut_after
+from adapters.postgres.connections.sockets import cut_after
 
 _OWN_NAME: Final = "select name from pg_prepared_statements where statement like 'select name from pg_prepared_st%'"
 _DRIVERS_PREFIX: Final = "_pg3_"

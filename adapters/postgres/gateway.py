@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import Executable
 
 from adapters.postgres import failures
-from adapters.postgres.executor import DatabaseExecutor
+from adapters.postgres.connections.executor import DatabaseExecutor
 from domain.errors import OwnershipViolation, StorageError
 from domain.task import Task, UserId
 

@@ -1,19 +1,15 @@
 """The server: its listening socket, its processes, and its end."""
 
-import gc
-import multiprocessing.connection
-import os
 import signal
 import socket
 import sys
-import threading
 from types import FrameType
 
 import structlog
 import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
-from entrypoints.protocol import StrictHttpProtocol
+from entrypoints.server.protocol import StrictHttpProtocol
 from entrypoints.settings import HOME, ConfigurationError, Settings
 
 log = structlog.get_logger()
@@ -45,7 +41,7 @@ def address_of(listener: socket.socket) -> str:
 def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
     """Serves until SIGTERM or SIGINT, then ends in order and exits with 0. A second signal ends it at once."""
     config = uvicorn.Config(
-        "entrypoints.container:create_app",
+        "entrypoints.asgi:create_app",
         factory=True,
         workers=settings.workers,
         reload=reload,
@@ -107,29 +103,6 @@ def end_in_order() -> None:
 
 def end_with_terminal() -> None:
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-
-
-def collect_seldom() -> None:
-    """In a worker's process, once all is loaded: the garbage collector need not look at that again and again.
-
-    It would take a sixth of the time of all requests, for the few cycles that they leave.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-def end_with_parent() -> None:
-    """In a worker's process: ends it in order should the process that has started it be killed."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal's reaches the parent, too
-        threading.Thread(target=_follow, args=[parent.sentinel], daemon=True).start()
-
-
-def _follow(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:

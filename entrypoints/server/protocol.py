@@ -7,7 +7,7 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from entrypoints.transport import JoinedWrites
+from entrypoints.server.transport import JoinedWrites
 
 HEAD_BYTES_MAX: Final = 64 * 1024
 """Of a request's head, or of what follows a chunked body, before something has to come of it."""

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from adapters.postgres import failures
-from adapters.postgres.engine import driver_connection
-from adapters.postgres.guard import lift_guard
+from adapters.postgres.connections.engine import driver_connection
+from adapters.postgres.connections.guard import lift_guard
 from domain.errors import StorageOutdated
 
 _REVISIONS: Final = text("select version_num from alembic_version")

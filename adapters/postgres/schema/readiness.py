@@ -11,9 +11,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
-from adapters.postgres.engine import UnsuitableDatabase
-from adapters.postgres.executor import DatabaseExecutor
-from adapters.postgres.schema import require_current
+from adapters.postgres.connections.engine import UnsuitableDatabase
+from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.schema.revisions import require_current
 from domain.errors import StorageError, StorageUnavailable
 
 log = structlog.get_logger()

@@ -1,0 +1,1 @@
+"""Connections to PostgreSQL: opened, shared, bounded in time, and guarded. Knows no task."""
