@@ -1,1 +1,1 @@
-"""The core: what a task is, which rules it obeys, and the port that keeps it. Imports the standard library alone."""
+"""The core: what a task is, the rules it obeys, and the port that keeps it. Imports only the standard library."""

@@ -14,31 +14,31 @@ class InvalidValue(ValueError):
 
 
 class TaskNotFound(Exception):
-    """This user has no such task. Whether another user has one, nobody can tell from it."""
+    """This user has no such task. It does not show whether another user has one."""
 
 
 class TaskChanged(Exception):
-    """The task is there, but not as the caller last saw it. Nothing was changed."""
+    """The task is there, but its version is not among the expected ones. Nothing was changed."""
 
 
 class IdempotencyKeyReused(Exception):
-    """The key stands for a task that was made with other values. Nothing was made."""
+    """The key belongs to a task that was made with other values. Nothing was made."""
 
 
 class OwnershipViolation(Exception):
-    """A store answered with a row of somebody else. A defect: the row must not go any further."""
+    """The store answered with another user's row. A defect: the row must not go any further."""
 
 
 class StorageError(Exception):
-    """The store did not do what it was asked. Nothing is said about why beyond what a stranger may read."""
+    """The store did not do what it was asked. The message is safe to show to anyone."""
 
 
 class StorageUnavailable(StorageError):
-    """The store could not be reached, or did not answer in time; whether a write happened may be unknown."""
+    """The store could not be reached or did not answer in time. It may be unknown whether a write happened."""
 
 
 class StorageOverloaded(StorageError):
-    """The store has no capacity left; the operation was not started. In `seconds` there may be some again."""
+    """The store has no capacity left; the operation was not started. Try again in `seconds`."""
 
     def __init__(self, text: str, seconds: int = 1) -> None:
         super().__init__(text)
@@ -46,4 +46,4 @@ class StorageOverloaded(StorageError):
 
 
 class StorageOutdated(StorageError):
-    """The store is there, but its schema is not the one that this release needs."""
+    """The store is there, but its schema is not what this release needs."""

@@ -1,4 +1,4 @@
-"""Making a task safely twice: the key under which a retry meets the task that the first attempt made."""
+"""Idempotency keys: a retry under the same key finds the task that the first attempt made."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +14,7 @@ IDEMPOTENCY_KEY_MAX: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """Names an attempt to make a task, so that repeating it makes no second one. Raises `InvalidValue`."""
+    """Names an attempt to make a task, so that a repeat makes no second one. Raises `InvalidValue`."""
 
     value: str
 
@@ -26,5 +26,5 @@ class IdempotencyKey:
 
     def task_id(self, owner: UserId) -> UUID:
         """The id of the one task that this owner makes under this key: a hash in the form of a UUID version 4."""
-        # Neither value can contain U+0000, so no two pairs are joined to the same text.
+        # Neither value can contain U+0000, so no two pairs join to the same text.
         return UUID(bytes=sha256(f"{owner.value}\0{self.value}".encode()).digest()[:16], version=4)

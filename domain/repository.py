@@ -1,57 +1,31 @@
-"""The port: how the core asks for tasks. Every method takes the owner first, so none can be called without one."""
+"""The port: how tasks are kept. Every method takes the owner first, so none can be called without one."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from domain.idempotency import IdempotencyKey
-from domain.task import Task, TaskChanges, TaskDraft, UserId
-
-PAGE_LIMIT_MAX: Final = 200
-PAGE_LIMIT_DEFAULT: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in a listing, named by the task that stands just before it."""
-
-    created_at: datetime
-    id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class TaskPage:
-    """One page of a listing. `next` is the position to go on from, `None` on the last page."""
-
-    items: tuple[Task, ...]
-    next: Position | None
-
-
-Versions = frozenset[datetime]
-"""Values of a task's `updated_at`, which no two states of it share."""
+from domain.listing import FIRST_PAGE, ListQuery, TaskPage
+from domain.task import Task, TaskChanges, TaskDraft, UserId, Versions
 
 
 class TaskRepository(Protocol):
-    """Keeps tasks, each for its owner alone.
+    """Keeps each task for its owner only.
 
-    A task of another owner is for every method what a task that does not exist is. Every method may raise
-    `StorageUnavailable` or `StorageOverloaded`, and `OwnershipViolation` rather than return a row of somebody else.
+    Another owner's task is indistinguishable from a missing one. Every method may raise `StorageUnavailable` or
+    `StorageOverloaded`, and `OwnershipViolation` rather than return another user's row.
 
-    Where `expected` is given, a task is changed only if its `updated_at` is among these, in one step with the change;
-    else `TaskChanged` is raised. A task that is not there is `TaskNotFound`, whatever is expected of it.
+    Where `expected` is given, a task is changed only if its version is among these, in one step with the change;
+    else `TaskChanged` is raised. A missing task is `TaskNotFound`, whatever is expected of it.
     """
 
     @abstractmethod
-    async def add(self, owner: UserId, draft: TaskDraft) -> Task:
-        """Keep a new task; its id is a fresh UUID version 4, its two times are equal."""
+    async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
+        """Keep a new task. Returns it, and whether this call made it.
 
-    @abstractmethod
-    async def add_once(self, owner: UserId, key: IdempotencyKey, draft: TaskDraft) -> tuple[Task, bool]:
-        """The one task that this owner has under this key, as it is now, and whether this call has made it.
-
-        Raises `IdempotencyKeyReused` if it cannot have come from the draft. A deleted task is made anew.
+        Its id is a random UUID version 4, its two times are equal. Under a `key` the owner has one task: a repeat
+        returns it as it is now. Raises `IdempotencyKeyReused` if the draft cannot have made it. A deleted task is made
+        anew.
         """
 
     @abstractmethod
@@ -59,18 +33,8 @@ class TaskRepository(Protocol):
         """The owner's task. Raises `TaskNotFound`."""
 
     @abstractmethod
-    async def list(
-        self,
-        owner: UserId,
-        *,
-        limit: int = PAGE_LIMIT_DEFAULT,
-        after: Position | None = None,
-        completed: bool | None = None,
-    ) -> TaskPage:
-        """Up to `limit` (1 to `PAGE_LIMIT_MAX`) of the owner's tasks that follow `after`, newest first.
-
-        The order is by `created_at`, then `id`, both descending. `completed` keeps only the tasks in that state.
-        """
+    async def list(self, owner: UserId, query: ListQuery = FIRST_PAGE) -> TaskPage:
+        """The owner's tasks that the query asks for, in its order."""
 
     @abstractmethod
     async def update(
@@ -90,4 +54,4 @@ class TaskRepository(Protocol):
 
     @abstractmethod
     async def delete(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> None:
-        """Forget the task. Raises `TaskNotFound`, `TaskChanged`."""
+        """Delete the task for good. Raises `TaskNotFound`, `TaskChanged`."""

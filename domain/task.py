@@ -1,27 +1,33 @@
 """The task and the values it is made from. Constructing a value validates it, so one that exists is valid."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 from unicodedata import category
 from uuid import UUID
 
-from domain.errors import InvalidValue
+from domain.errors import InvalidValue, TaskChanged
 
 USER_ID_MAX: Final = 255
 TITLE_MAX: Final = 255
 DESCRIPTION_MAX: Final = 10_000
 """Limits in Unicode code points."""
 
+Version = datetime
+"""A task's `updated_at`: every change makes it greater, so no two states of a task share one."""
+Versions = frozenset[Version]
+
 
 class Unset(Enum):
-    """Tells "not mentioned" from "set to null"."""
+    """Distinguishes "not mentioned" from "set to null"."""
 
     UNSET = auto()
 
 
 UNSET: Final = Unset.UNSET
+FieldValue = str | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class UserId:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as its store holds it; only a repository makes one. Times are UTC, to the microsecond."""
+    """A task as it is stored; only a repository makes one. Times are in UTC, to the microsecond."""
 
     id: UUID
     owner: UserId
@@ -55,24 +61,36 @@ class Task:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def version(self) -> Version:
+        return self.updated_at
+
+    def require(self, expected: Versions | None) -> None:
+        """Raises `TaskChanged` unless the task's version is among the expected ones, or none are given."""
+        if expected is not None and self.version not in expected:
+            raise TaskChanged
+
 
 @dataclass(frozen=True, slots=True)
 class TaskDraft:
-    """What a user says of a task to be made, and all of what replaces one. Raises `InvalidValue`."""
+    """All that a user says of a task: to make one, or to replace one. Raises `InvalidValue`."""
 
     title: str
     description: str | None = None
     completed: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "title", valid_title(self.title))
-        valid_description(self.description)
-        _require_flag("completed", self.completed)
+        for name, valid in _RULES.items():
+            object.__setattr__(self, name, valid(getattr(self, name)))
+
+    def values(self) -> dict[str, FieldValue]:
+        """Every field with its value."""
+        return {name: getattr(self, name) for name in _RULES}
 
     def may_have_made(self, task: Task) -> bool:
-        """Whether the task can have come from this draft: what was changed since can have come from any."""
-        same = (self.title, self.description, self.completed) == (task.title, task.description, task.completed)
-        return same or task.updated_at != task.created_at
+        """Whether the task can have come from this draft. A task that was changed since can have come from any."""
+        is_changed = task.version != task.created_at
+        return is_changed or all(getattr(task, name) == value for name, value in self.values().items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +102,16 @@ class TaskChanges:
     completed: bool | Unset = UNSET
 
     def __post_init__(self) -> None:
-        if self.title is not UNSET:
-            object.__setattr__(self, "title", valid_title(self.title))
-        if self.description is not UNSET:
-            valid_description(self.description)
-        if self.completed is not UNSET:
-            _require_flag("completed", self.completed)
+        for name, value in self.mentioned().items():
+            object.__setattr__(self, name, _RULES[name](value))
 
     @classmethod
     def replacing_all(cls, draft: TaskDraft) -> "TaskChanges":
-        return cls(draft.title, draft.description, draft.completed)
+        return cls(**draft.values())  # type: ignore[arg-type]  # the fields are the same
 
-    def mentioned(self) -> dict[str, str | bool | None]:
-        """The fields to change and their new values, in a fixed order."""
-        changes: dict[str, str | bool | None] = {}
-        if self.title is not UNSET:
-            changes["title"] = self.title
-        if self.description is not UNSET:
-            changes["description"] = self.description
-        if self.completed is not UNSET:
-            changes["completed"] = self.completed
-        return changes
+    def mentioned(self) -> dict[str, FieldValue]:
+        """The fields to change and their new values, in the order of the fields."""
+        return {name: value for name in _RULES if (value := getattr(self, name)) is not UNSET}
 
 
 def valid_title(title: str) -> str:
@@ -125,14 +132,15 @@ def valid_description(description: str | None) -> str | None:
     return description
 
 
-def _require_flag(field: str, flag: bool) -> None:
-    """Raises `InvalidValue` for what merely looks like one: 1, "true", null."""
-    if flag is not True and flag is not False:
-        raise InvalidValue(field, "must be true or false")
+def valid_completed(completed: bool) -> bool:
+    """The flag. Raises `InvalidValue` for what only looks like one: 1, "true", null."""
+    if completed is not True and completed is not False:
+        raise InvalidValue("completed", "must be true or false")
+    return completed
 
 
 def _require_storable(field: str, text: str) -> None:
-    """PostgreSQL's text knows no U+0000, and UTF-8 no lone surrogates."""
+    """PostgreSQL's text cannot hold U+0000, and UTF-8 cannot hold lone surrogates."""
     if not isinstance(text, str):
         raise InvalidValue(field, "must be a text")
     if "\x00" in text:
@@ -141,3 +149,11 @@ def _require_storable(field: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise InvalidValue(field, "must not contain lone surrogates") from None
+
+
+_RULES: Final[dict[str, Callable[[Any], FieldValue]]] = {
+    "title": valid_title,
+    "description": valid_description,
+    "completed": valid_completed,
+}
+"""The fields that a user sets, each with the function that returns the value to keep or raises `InvalidValue`."""

@@ -1,45 +1,44 @@
-"""The fake that stands in for PostgreSQL: the same promises, kept in a dictionary."""
+"""The fake repository: the same promises, kept in a dictionary."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from domain.errors import IdempotencyKeyReused, TaskChanged, TaskNotFound
+from domain.errors import IdempotencyKeyReused, TaskNotFound
 from domain.idempotency import IdempotencyKey
-from domain.repository import PAGE_LIMIT_DEFAULT, Position, TaskPage, TaskRepository, Versions
-from domain.task import Task, TaskChanges, TaskDraft, UserId
+from domain.listing import FIRST_PAGE, ListQuery, Order, TaskPage
+from domain.repository import TaskRepository
+from domain.task import Task, TaskChanges, TaskDraft, UserId, Versions
 
 
 def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def _place(task: Task) -> tuple[datetime, UUID]:
+    return task.created_at, task.id
+
+
 class InMemoryTaskRepository(TaskRepository):
-    """Tasks are immutable values, so what goes in or out is as good as a copy."""
+    """Tasks are immutable, so none has to be copied on its way in or out."""
 
     def __init__(self, clock: Callable[[], datetime] = system_clock, new_id: Callable[[], UUID] = uuid4) -> None:
         self.clock = clock
         self.new_id = new_id
         self.stored: dict[tuple[UserId, UUID], Task] = {}
 
-    async def add(self, owner: UserId, draft: TaskDraft) -> Task:
-        return self._add(owner, self.new_id(), draft)
-
-    async def add_once(self, owner: UserId, key: IdempotencyKey, draft: TaskDraft) -> tuple[Task, bool]:
-        task_id = key.task_id(owner)
-        there = self.stored.get((owner, task_id))
-        if there is None:
-            return self._add(owner, task_id, draft), True
-        if not draft.may_have_made(there):
-            raise IdempotencyKeyReused
-        return there, False
-
-    def _add(self, owner: UserId, task_id: UUID, draft: TaskDraft) -> Task:
+    async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
+        task_id = key.task_id(owner) if key else self.new_id()
+        if there := self.stored.get((owner, task_id)):
+            if not draft.may_have_made(there):
+                raise IdempotencyKeyReused
+            return there, False
         now = self.clock()
         task = Task(task_id, owner, draft.title, draft.description, draft.completed, created_at=now, updated_at=now)
         self.stored[owner, task_id] = task
-        return task
+        return task, True
 
     async def get(self, owner: UserId, task_id: UUID) -> Task:
         try:
@@ -47,24 +46,16 @@ class InMemoryTaskRepository(TaskRepository):
         except KeyError:
             raise TaskNotFound from None
 
-    async def list(
-        self,
-        owner: UserId,
-        *,
-        limit: int = PAGE_LIMIT_DEFAULT,
-        after: Position | None = None,
-        completed: bool | None = None,
-    ) -> TaskPage:
-        found = [
-            task
-            for (whose, _), task in self.stored.items()
-            if whose == owner
-            and (completed is None or task.completed is completed)
-            and (after is None or (task.created_at, task.id) < (after.created_at, after.id))
-        ]
-        found.sort(key=lambda task: (task.created_at, task.id), reverse=True)
-        items = tuple(found[:limit])
-        return TaskPage(items, Position(items[-1].created_at, items[-1].id) if len(found) > limit else None)
+    async def list(self, owner: UserId, query: ListQuery = FIRST_PAGE) -> TaskPage:
+        found = [task for (whose, _), task in self.stored.items() if whose == owner]
+        if query.completed is not None:
+            found = [task for task in found if task.completed is query.completed]
+        found.sort(key=_place, reverse=query.order is Order.NEWEST)
+        if query.after is not None:
+            after = (query.after.created_at, query.after.id)
+            follows = operator.lt if query.order is Order.NEWEST else operator.gt
+            found = [task for task in found if follows(_place(task), after)]
+        return TaskPage.of(tuple(found), query.limit)
 
     async def update(
         self, owner: UserId, task_id: UUID, changes: TaskChanges, *, expected: Versions | None = None
@@ -83,8 +74,7 @@ class InMemoryTaskRepository(TaskRepository):
 
     async def _expect(self, owner: UserId, task_id: UUID, expected: Versions | None) -> Task:
         task = await self.get(owner, task_id)
-        if expected is not None and task.updated_at not in expected:
-            raise TaskChanged
+        task.require(expected)
         return task
 
     def _change(self, task: Task, **fields: object) -> Task:

@@ -17,8 +17,9 @@ from domain.errors import (
     TaskNotFound,
 )
 from domain.idempotency import IdempotencyKey
-from domain.repository import PAGE_LIMIT_DEFAULT, Position, TaskPage, TaskRepository, Versions
-from domain.task import Task, TaskChanges, TaskDraft, UserId
+from domain.listing import FIRST_PAGE, ListQuery, Order, TaskPage
+from domain.repository import TaskRepository
+from domain.task import Task, TaskChanges, TaskDraft, UserId, Versions
 
 ADD_ONCE_ATTEMPTS: Final = 3
 """A second is needed when the task is deleted between the two statements of the first."""
@@ -28,10 +29,9 @@ class PostgresTaskRepository(TaskRepository):
     def __init__(self, database: DatabaseExecutor) -> None:
         self._statements = OwnedStatements(database)
 
-    async def add(self, owner: UserId, draft: TaskDraft) -> Task:
-        return await self._one("add", statements.ADD, owner, uuid4(), _values(draft))
-
-    async def add_once(self, owner: UserId, key: IdempotencyKey, draft: TaskDraft) -> tuple[Task, bool]:
+    async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
+        if key is None:
+            return await self._one("add", statements.ADD, owner, uuid4(), _values(draft)), True
         task_id = key.task_id(owner)
         for _ in range(ADD_ONCE_ATTEMPTS):
             made = await self._statements.run(
@@ -49,25 +49,15 @@ class PostgresTaskRepository(TaskRepository):
     async def get(self, owner: UserId, task_id: UUID) -> Task:
         return await self._one("get", statements.GET, owner, task_id, {})
 
-    async def list(
-        self,
-        owner: UserId,
-        *,
-        limit: int = PAGE_LIMIT_DEFAULT,
-        after: Position | None = None,
-        completed: bool | None = None,
-    ) -> TaskPage:
-        values: dict[str, object] = {"limit": limit + 1}  # one more tells whether there is a next page
-        if after is not None:
-            values |= {"after_created_at": after.created_at, "after_id": after.id}
-        if completed is not None:
-            values["completed"] = completed
-        statement = statements.LIST[after is not None, completed is not None]
-        tasks = await self._statements.run("list", statement, owner, None, values)
-        if len(tasks) <= limit:
-            return TaskPage(tuple(tasks), next=None)
-        last = tasks[limit - 1]
-        return TaskPage(tuple(tasks[:limit]), next=Position(last.created_at, last.id))
+    async def list(self, owner: UserId, query: ListQuery = FIRST_PAGE) -> TaskPage:
+        values: dict[str, object] = {"limit": query.limit + 1}  # one more tells whether there is a next page
+        if query.after is not None:
+            values |= {"after_created_at": query.after.created_at, "after_id": query.after.id}
+        if query.completed is not None:
+            values["completed"] = query.completed
+        newest = query.order is Order.NEWEST
+        statement = statements.LIST[query.after is not None, query.completed is not None, newest]
+        return TaskPage.of(tuple(await self._statements.run("list", statement, owner, None, values)), query.limit)
 
     async def update(
         self, owner: UserId, task_id: UUID, changes: TaskChanges, *, expected: Versions | None = None
@@ -112,4 +102,4 @@ class PostgresTaskRepository(TaskRepository):
 
 
 def _values(draft: TaskDraft) -> dict[str, object]:
-    return {"title": draft.title, "description": draft.description, "completed": draft.completed}
+    return dict(draft.values())

@@ -24,7 +24,7 @@ ADD_ONCE: Final = insert_owned(_NEW, unless_there=True)
 GET: Final = select_owned(_THIS)
 
 
-def _list(*, after: bool, completed: bool) -> Executable:
+def _list(*, after: bool, completed: bool, newest: bool) -> Executable:
     conditions: list[ColumnElement[bool]] = []
     if completed:
         conditions.append(COLUMN.completed == bindparam("completed", type_=COLUMN.completed.type))
@@ -33,15 +33,17 @@ def _list(*, after: bool, completed: bool) -> Executable:
             bindparam("after_created_at", type_=COLUMN.created_at.type),
             bindparam("after_id", type_=COLUMN.id.type),
         )
-        conditions.append(tuple_(COLUMN.created_at, COLUMN.id) < tuple_(*position))
-    newest_first = (COLUMN.created_at.desc(), COLUMN.id.desc())
-    return select_owned(*conditions).order_by(*newest_first).limit(bindparam("limit"))
+        place = tuple_(COLUMN.created_at, COLUMN.id)
+        conditions.append(place < tuple_(*position) if newest else place > tuple_(*position))
+    order = [column.desc() if newest else column.asc() for column in (COLUMN.created_at, COLUMN.id)]
+    return select_owned(*conditions).order_by(*order).limit(bindparam("limit"))
 
 
 LIST: Final = {
-    (after, completed): _list(after=after, completed=completed) for after, completed in product((False, True), repeat=2)
+    (after, completed, newest): _list(after=after, completed=completed, newest=newest)
+    for after, completed, newest in product((False, True), repeat=3)
 }
-"""By whether a position and whether a state is asked for."""
+"""By whether a position and whether a state is asked for, and whether the newest come first."""
 
 UPDATE: Final = {
     (*fields,): {conditional: update_owned(_given(*fields), *which) for conditional, which in _WHICH.items()}

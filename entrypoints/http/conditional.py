@@ -7,8 +7,7 @@ from typing import Annotated, Final
 from fastapi import Header
 from pydantic import BeforeValidator, WithJsonSchema
 
-from domain.repository import Versions
-from domain.task import Task
+from domain.task import Task, Version, Versions
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -21,7 +20,7 @@ _ANY: Final = "*"
 
 def etag(task: Task) -> str:
     """A strong entity tag: the microseconds of `updated_at`, which no two states of a task share."""
-    return f'"{(task.updated_at - _EPOCH) // _MICROSECOND}"'
+    return f'"{(task.version - _EPOCH) // _MICROSECOND}"'
 
 
 def _tags(lines: list[str] | None) -> list[str] | None:
@@ -40,7 +39,7 @@ def _versions(lines: list[str] | None) -> Versions | None:
     return None if tags is None else frozenset(version for tag in tags if (version := _version(tag)))
 
 
-def _version(tag: str) -> datetime | None:
+def _version(tag: str) -> Version | None:
     try:
         version = _EPOCH + int(tag.strip('"')) * _MICROSECOND
     except (ValueError, OverflowError):

@@ -9,7 +9,7 @@ from zlib import crc32
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from domain.repository import Position
+from domain.listing import Position
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from typing_extensions import TypedDict
 
 from domain import task
-from domain.repository import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from domain.listing import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from domain.task import DESCRIPTION_MAX, TITLE_MAX, TaskChanges, TaskDraft, valid_description, valid_title
 from entrypoints.http.cursors import Cursor
 

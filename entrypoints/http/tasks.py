@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import BeforeValidator
 from starlette.requests import Request
 
-from domain.errors import TaskChanged
+from domain.listing import ListQuery
 from domain.task import Task, TaskChanges
 from entrypoints.http import cursors, openapi, schemas
 from entrypoints.http.bodies import JSON, MERGE_PATCH
@@ -60,10 +60,7 @@ async def create_task(user: CurrentUser, tasks: Tasks, body: TaskInput, keys: Id
 
     With an `Idempotency-Key` a retry is safe: it answers 200 with the task that the first attempt made.
     """
-    if keys:
-        task, is_new = await tasks.add_once(user, keys[0], body.draft())
-    else:
-        task, is_new = await tasks.add(user, body.draft()), True
+    task, is_new = await tasks.add(user, body.draft(), key=keys[0] if keys else None)
     return _task(task, 201 if is_new else 200, {"Location": f"/v1/tasks/{task.id}"})
 
 
@@ -76,7 +73,7 @@ async def list_tasks(
     Go on with the `cursor` that `next_cursor` or the `Link` header names. Walking so yields every task that existed
     throughout exactly once, whatever is added or removed meanwhile.
     """
-    page = await tasks.list(user, limit=query.limit, after=query.cursor, completed=query.completed)
+    page = await tasks.list(user, ListQuery(query.limit, query.cursor, query.completed))
     cursor = cursors.encode(page.next) if page.next else None
     headers = {}
     if cursor:
@@ -93,8 +90,7 @@ async def get_task(
 ) -> Response:
     """Read a task."""
     task = await tasks.get(user, task_id)
-    if expected is not None and task.updated_at not in expected:
-        raise TaskChanged
+    task.require(expected)
     if is_known(task, known):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return _task(task)

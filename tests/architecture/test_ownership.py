@@ -30,7 +30,7 @@ PORT = public_methods(TaskRepository)
 
 
 def test_the_port_is_not_empty() -> None:
-    assert {"add", "add_once", "get", "list", "update", "toggle", "delete"} <= PORT.keys()
+    assert {"add", "get", "list", "update", "toggle", "delete"} <= PORT.keys()
 
 
 @pytest.mark.parametrize("name", PORT)

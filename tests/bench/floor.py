@@ -26,7 +26,7 @@ def sql(statement: Executable) -> bytes:
     return str(cast("ClauseElement", statement).compile(dialect=_DIALECT)).encode()
 
 
-_ADD, _GET, _LIST = sql(statements.ADD), sql(statements.GET), sql(statements.LIST[False, False])
+_ADD, _GET, _LIST = sql(statements.ADD), sql(statements.GET), sql(statements.LIST[False, False, True])
 _DELETE = sql(statements.DELETE[False])
 _UPDATE = {fields: sql(by_condition[False]) for fields, by_condition in statements.UPDATE.items()}
 

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.errors import TaskChanged, TaskNotFound
-from domain.repository import TaskRepository, Versions
-from domain.task import TaskChanges, TaskDraft, UserId
+from domain.repository import TaskRepository
+from domain.task import TaskChanges, TaskDraft, UserId, Versions
 from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
 
 Change = Callable[[TaskRepository, UserId, UUID, Versions], Coroutine[Any, Any, Any]]
@@ -31,7 +31,7 @@ class ConditionContract:
     async def test_it_is_made_on_any_of_the_expected_versions(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: Change
     ) -> None:
-        older = await tasks.add(alice, TaskDraft("Buy milk"))
+        older, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         newer = await tasks.toggle(alice, older.id)
         changed = await change(tasks, alice, older.id, frozenset({older.updated_at, newer.updated_at}))
         assert storage.tasks_of(alice) == ([changed] if changed else [])
@@ -40,7 +40,7 @@ class ConditionContract:
     async def test_it_is_not_made_on_another_version(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: Change, expects: str
     ) -> None:
-        older = await tasks.add(alice, TaskDraft("Buy milk"))
+        older, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         newer = await tasks.toggle(alice, older.id)
         with pytest.raises(TaskChanged):
             await change(tasks, alice, older.id, frozenset({older.updated_at} if expects != "none" else ()))
@@ -49,7 +49,7 @@ class ConditionContract:
     async def test_a_task_that_is_not_there_is_not_found_whatever_is_expected(
         self, tasks: TaskRepository, alice: UserId, change: Change
     ) -> None:
-        gone = await tasks.add(alice, TaskDraft("Buy milk"))
+        gone, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         await tasks.delete(alice, gone.id)
         for task_id in (gone.id, uuid4()):
             with pytest.raises(TaskNotFound):
@@ -58,7 +58,7 @@ class ConditionContract:
     async def test_another_users_task_is_not_found_even_with_its_version(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId, change: Change
     ) -> None:
-        his = await tasks.add(bob, TaskDraft("His"))
+        his, _ = await tasks.add(bob, TaskDraft("His"))
         for expected in (frozenset({his.updated_at}), frozenset[Any]()):
             with pytest.raises(TaskNotFound):
                 await change(tasks, alice, his.id, expected)
@@ -67,7 +67,7 @@ class ConditionContract:
     async def test_of_many_at_once_on_one_version_one_is_made(
         self, tasks: TaskRepository, alice: UserId, change: Change
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         expected = frozenset({task.updated_at})
         outcomes = await asyncio.gather(
             *(change(tasks, alice, task.id, expected) for _ in range(20)), return_exceptions=True

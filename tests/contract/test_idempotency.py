@@ -19,7 +19,7 @@ class IdempotencyContract:
     async def test_the_first_use_of_a_key_makes_a_task(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
-        task, is_new = await tasks.add_once(alice, KEY, DRAFT)
+        task, is_new = await tasks.add(alice, DRAFT, key=KEY)
         assert is_new
         assert (task.id, task.owner) == (KEY.task_id(alice), alice)
         assert TaskDraft(task.title, task.description, task.completed) == DRAFT
@@ -29,28 +29,28 @@ class IdempotencyContract:
     async def test_a_repeat_meets_the_task_of_the_first(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
-        task, _ = await tasks.add_once(alice, KEY, DRAFT)
-        assert await tasks.add_once(alice, KEY, DRAFT) == (task, False)
+        task, _ = await tasks.add(alice, DRAFT, key=KEY)
+        assert await tasks.add(alice, DRAFT, key=KEY) == (task, False)
         assert storage.tasks_of(alice) == [task]
 
     async def test_of_fifty_at_once_one_makes_the_task(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
-        outcomes = await asyncio.gather(*(tasks.add_once(alice, KEY, DRAFT) for _ in range(50)))
+        outcomes = await asyncio.gather(*(tasks.add(alice, DRAFT, key=KEY) for _ in range(50)))
         assert sorted(is_new for _, is_new in outcomes) == [False] * 49 + [True]
         (stored,) = storage.tasks_of(alice)
         assert {task for task, _ in outcomes} == {stored}
 
     async def test_another_key_makes_another_task(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
-        await tasks.add_once(alice, KEY, DRAFT)
-        await tasks.add_once(alice, IdempotencyKey("First try"), DRAFT)
+        await tasks.add(alice, DRAFT, key=KEY)
+        await tasks.add(alice, DRAFT, key=IdempotencyKey("First try"))
         assert len(storage.tasks_of(alice)) == 2
 
     async def test_two_users_equal_keys_never_meet(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId
     ) -> None:
-        mine, _ = await tasks.add_once(alice, KEY, DRAFT)
-        his, is_new = await tasks.add_once(bob, KEY, TaskDraft("His"))
+        mine, _ = await tasks.add(alice, DRAFT, key=KEY)
+        his, is_new = await tasks.add(bob, TaskDraft("His"), key=KEY)
         assert is_new
         assert (storage.tasks_of(alice), storage.tasks_of(bob)) == ([mine], [his])
 
@@ -60,24 +60,24 @@ class IdempotencyContract:
     async def test_a_repeat_with_other_values_is_refused(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, other: TaskDraft
     ) -> None:
-        task, _ = await tasks.add_once(alice, KEY, DRAFT)
+        task, _ = await tasks.add(alice, DRAFT, key=KEY)
         with pytest.raises(IdempotencyKeyReused):
-            await tasks.add_once(alice, KEY, other)
+            await tasks.add(alice, other, key=KEY)
         assert storage.tasks_of(alice) == [task]
 
     async def test_a_repeat_after_a_change_meets_the_task_as_it_is_now(
         self, tasks: TaskRepository, alice: UserId
     ) -> None:
-        task, _ = await tasks.add_once(alice, KEY, DRAFT)
+        task, _ = await tasks.add(alice, DRAFT, key=KEY)
         changed = await tasks.update(alice, task.id, TaskChanges(title="Buy bread"))
-        assert await tasks.add_once(alice, KEY, DRAFT) == (changed, False)
+        assert await tasks.add(alice, DRAFT, key=KEY) == (changed, False)
 
     async def test_a_repeat_after_a_deletion_makes_the_task_anew(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
-        task, _ = await tasks.add_once(alice, KEY, DRAFT)
+        task, _ = await tasks.add(alice, DRAFT, key=KEY)
         await tasks.delete(alice, task.id)
-        again, is_new = await tasks.add_once(alice, KEY, TaskDraft("Other"))
+        again, is_new = await tasks.add(alice, TaskDraft("Other"), key=KEY)
         assert (is_new, again.id) == (True, task.id)
         assert storage.tasks_of(alice) == [again]
 

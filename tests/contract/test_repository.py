@@ -10,7 +10,8 @@ import pytest
 
 from domain.errors import TaskNotFound
 from domain.idempotency import IdempotencyKey
-from domain.repository import Position, TaskPage, TaskRepository
+from domain.listing import ListQuery, Order, Position, TaskPage
+from domain.repository import TaskRepository
 from domain.task import Task, TaskChanges, TaskDraft, UserId
 from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
 
@@ -32,27 +33,27 @@ class RepositoryContract:
     async def test_an_added_task_is_stored_for_its_owner(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat", completed=True))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk", "Oat", completed=True))
         assert storage.tasks_of(alice) == [task]
         assert (task.owner, task.title, task.description, task.completed) == (alice, "Buy milk", "Oat", True)
 
     async def test_a_new_task_has_a_random_id_and_equal_times_in_utc(
         self, tasks: TaskRepository, alice: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         assert task.id.version == 4
         assert task.created_at == task.updated_at
         assert task.created_at.tzinfo is UTC
         assert abs(task.created_at - datetime.now(UTC)) < timedelta(minutes=1)
 
     async def test_what_comes_back_is_of_the_domain_alone(self, tasks: TaskRepository, alice: UserId) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
         answers = [
             task,
             await tasks.get(alice, task.id),
-            await tasks.add_once(alice, IdempotencyKey("k"), TaskDraft("Buy bread")),
-            await tasks.add_once(alice, IdempotencyKey("k"), TaskDraft("Buy bread")),
-            await tasks.list(alice, limit=1),
+            await tasks.add(alice, TaskDraft("Buy bread"), key=IdempotencyKey("k")),
+            await tasks.add(alice, TaskDraft("Buy bread"), key=IdempotencyKey("k")),
+            await tasks.list(alice, ListQuery(limit=1)),
             await tasks.update(alice, task.id, TaskChanges()),
             await tasks.update(alice, task.id, TaskChanges(title="Buy rye")),
             await tasks.toggle(alice, task.id),
@@ -62,7 +63,7 @@ class RepositoryContract:
         assert {type(part) for answer in answers for part in _parts(answer)} == of_the_domain
 
     async def test_the_owner_reads_the_task(self, tasks: TaskRepository, alice: UserId) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         assert await tasks.get(alice, task.id) == task
 
     @pytest.mark.parametrize(
@@ -86,13 +87,13 @@ class RepositoryContract:
     async def test_a_description_of_ten_thousand_astral_characters_is_kept(
         self, tasks: TaskRepository, alice: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Long", "\n\U0001d518" * 5000))
+        task, _ = await tasks.add(alice, TaskDraft("Long", "\n\U0001d518" * 5000))
         assert (await tasks.get(alice, task.id)).description == "\n\U0001d518" * 5000
 
     async def test_an_update_changes_what_it_mentions(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
         changed = await tasks.update(alice, task.id, TaskChanges(title="Buy bread"))
         assert changed == replace(task, title="Buy bread", updated_at=changed.updated_at)
         assert storage.tasks_of(alice) == [changed]
@@ -114,7 +115,7 @@ class RepositoryContract:
     async def test_every_combination_of_fields_can_be_changed(
         self, tasks: TaskRepository, alice: UserId, changes: TaskChanges
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Old", "Old"))
+        task, _ = await tasks.add(alice, TaskDraft("Old", "Old"))
         mentioned = changes.mentioned()
         changed = await tasks.update(alice, task.id, changes)
         assert (changed.title, changed.description, changed.completed) == (
@@ -126,19 +127,19 @@ class RepositoryContract:
     async def test_an_update_that_mentions_nothing_changes_nothing(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         assert await tasks.update(alice, task.id, TaskChanges()) == task
         assert storage.tasks_of(alice) == [task]
 
     async def test_a_toggle_flips_completed_and_nothing_else(self, tasks: TaskRepository, alice: UserId) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
         once = await tasks.toggle(alice, task.id)
         twice = await tasks.toggle(alice, task.id)
         assert once == replace(task, completed=True, updated_at=once.updated_at)
         assert twice == replace(task, completed=False, updated_at=twice.updated_at)
 
     async def test_every_change_makes_updated_at_greater(self, tasks: TaskRepository, alice: UserId) -> None:
-        versions = [await tasks.add(alice, TaskDraft("Buy milk"))]
+        versions = [(await tasks.add(alice, TaskDraft("Buy milk")))[0]]
         task_id = versions[0].id
         for _ in range(20):
             versions.append(await tasks.toggle(alice, task_id))
@@ -150,7 +151,7 @@ class RepositoryContract:
     async def test_updated_at_grows_even_if_the_clock_has_stepped_back(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: str
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         future = datetime(2120, 1, 1, microsecond=5, tzinfo=UTC)
         storage.set_times(task, task.created_at, future)
         if change == "toggle":
@@ -160,7 +161,7 @@ class RepositoryContract:
         assert changed.updated_at == future + timedelta(microseconds=1)
 
     async def test_a_deleted_task_is_gone(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         await tasks.delete(alice, task.id)
         assert storage.tasks_of(alice) == []
         with pytest.raises(TaskNotFound):
@@ -174,7 +175,7 @@ class RepositoryContract:
     async def test_a_task_of_another_user_is_not_found_and_stays_as_it_is(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Mine", "and only mine"))
+        task, _ = await tasks.add(alice, TaskDraft("Mine", "and only mine"))
         for operation in _single_task_operations(tasks, bob, task.id):
             with pytest.raises(TaskNotFound):
                 await operation
@@ -184,16 +185,16 @@ class RepositoryContract:
     async def test_a_listing_shows_nothing_of_another_user(
         self, tasks: TaskRepository, alice: UserId, bob: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Mine"))
-        other = await tasks.add(bob, TaskDraft("His"))
+        task, _ = await tasks.add(alice, TaskDraft("Mine"))
+        other, _ = await tasks.add(bob, TaskDraft("His"))
         assert (await tasks.list(alice)).items == (task,)
         assert (await tasks.list(bob)).items == (other,)
         before_all = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
-        assert (await tasks.list(bob, after=before_all)).items == (other,)
+        assert (await tasks.list(bob, ListQuery(after=before_all))).items == (other,)
 
     async def test_users_whose_ids_look_alike_are_different_users(self, tasks: TaskRepository, alice: UserId) -> None:
         owners = [UserId(f"{alice}-{name}") for name in IDENTIFIERS_ALIKE]
-        added = {owner: await tasks.add(owner, TaskDraft(f"Of {owner}")) for owner in owners}
+        added = {owner: (await tasks.add(owner, TaskDraft(f"Of {owner}")))[0] for owner in owners}
         for owner, task in added.items():
             assert (await tasks.list(owner)).items == (task,)
             for stranger in owners:
@@ -202,41 +203,48 @@ class RepositoryContract:
                         await tasks.get(stranger, task.id)
 
     async def test_a_listing_is_newest_first(self, tasks: TaskRepository, alice: UserId) -> None:
-        added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(5)]
+        added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(5)]
         page = await tasks.list(alice)
         assert page.items == tuple(reversed(added))
         assert page.next is None
 
-    async def test_equal_times_are_ordered_by_id(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
-        added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(8)]
+    async def test_a_listing_is_oldest_first_on_demand(self, tasks: TaskRepository, alice: UserId) -> None:
+        added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(5)]
+        assert await _walk(tasks, alice, ListQuery(limit=2, order=Order.OLDEST)) == added
+
+    @pytest.mark.parametrize("order", Order)
+    async def test_equal_times_are_ordered_by_id(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId, order: Order
+    ) -> None:
+        added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(8)]
         for task in added:
             storage.set_times(task, added[0].created_at, added[0].updated_at)
-        walked = await _walk(tasks, alice, limit=3)
-        assert [task.id for task in walked] == sorted((task.id for task in added), reverse=True)
+        walked = await _walk(tasks, alice, ListQuery(limit=3, order=order))
+        assert [task.id for task in walked] == sorted((task.id for task in added), reverse=order is Order.NEWEST)
 
     async def test_a_page_holds_as_many_as_asked_for_and_says_where_to_go_on(
         self, tasks: TaskRepository, alice: UserId
     ) -> None:
-        added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(4)]
-        first = await tasks.list(alice, limit=2)
+        added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
+        first = await tasks.list(alice, ListQuery(limit=2))
         assert first.items == (added[3], added[2])
         assert first.next == Position(added[2].created_at, added[2].id)
-        second = await tasks.list(alice, limit=2, after=first.next)
+        second = await tasks.list(alice, ListQuery(limit=2, after=first.next))
         assert second.items == (added[1], added[0])
         assert second.next is None
 
     async def test_a_walk_meets_each_task_that_existed_throughout_once(
         self, tasks: TaskRepository, alice: UserId
     ) -> None:
-        lasting = [await tasks.add(alice, TaskDraft(str(number))) for number in range(9)]
-        doomed = await tasks.add(alice, TaskDraft("Deleted on the way, once the position names it"))
+        lasting = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(9)]
+        doomed, _ = await tasks.add(alice, TaskDraft("Deleted on the way, once the position names it"))
         walked: list[UUID] = []
-        page = await tasks.list(alice, limit=1)
+        page = await tasks.list(alice, ListQuery(limit=1))
         assert page.items == (doomed,)
         await tasks.delete(alice, doomed.id)
         while page.next is not None:
             await tasks.add(alice, TaskDraft("Added on the way"))
-            page = await tasks.list(alice, limit=2, after=page.next)
+            page = await tasks.list(alice, ListQuery(limit=2, after=page.next))
             walked += [task.id for task in page.items]
         assert walked == [task.id for task in reversed(lasting)]
 
@@ -244,14 +252,14 @@ class RepositoryContract:
     async def test_a_listing_can_be_narrowed_to_a_state(
         self, tasks: TaskRepository, alice: UserId, *, completed: bool
     ) -> None:
-        added = [await tasks.add(alice, TaskDraft(str(n), completed=n % 2 == 0)) for n in range(7)]
+        added = [(await tasks.add(alice, TaskDraft(str(n), completed=n % 2 == 0)))[0] for n in range(7)]
         wanted = [task for task in reversed(added) if task.completed is completed]
-        assert await _walk(tasks, alice, limit=2, completed=completed) == wanted
+        assert await _walk(tasks, alice, ListQuery(limit=2, completed=completed)) == wanted
 
     async def test_concurrent_updates_of_different_fields_both_survive(
         self, tasks: TaskRepository, alice: UserId
     ) -> None:
-        task = await tasks.add(alice, TaskDraft("Old", "Old"))
+        task, _ = await tasks.add(alice, TaskDraft("Old", "Old"))
         await asyncio.gather(
             *(tasks.update(alice, task.id, TaskChanges(title="New")) for _ in range(5)),
             *(tasks.update(alice, task.id, TaskChanges(description="New")) for _ in range(5)),
@@ -260,7 +268,7 @@ class RepositoryContract:
         assert (now.title, now.description) == ("New", "New")
 
     async def test_concurrent_toggles_cancel_out(self, tasks: TaskRepository, alice: UserId) -> None:
-        task = await tasks.add(alice, TaskDraft("Buy milk"))
+        task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         versions = await asyncio.gather(*(tasks.toggle(alice, task.id) for _ in range(20)))
         assert (await tasks.get(alice, task.id)).completed is False
         assert len({version.updated_at for version in versions}) == 20
@@ -291,11 +299,11 @@ def _parts(value: object) -> Iterator[object]:
         yield from _parts(part)
 
 
-async def _walk(tasks: TaskRepository, owner: UserId, *, limit: int, completed: bool | None = None) -> list[Task]:
-    page = await tasks.list(owner, limit=limit, completed=completed)
+async def _walk(tasks: TaskRepository, owner: UserId, query: ListQuery) -> list[Task]:
+    page = await tasks.list(owner, query)
     walked = list(page.items)
     while page.next is not None:
-        page = await tasks.list(owner, limit=limit, after=page.next, completed=completed)
+        page = await tasks.list(owner, replace(query, after=page.next))
         walked += page.items
     return walked
 

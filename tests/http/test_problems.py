@@ -9,6 +9,7 @@ import pytest
 from dependency_injector import providers
 
 from domain.errors import OwnershipViolation, StorageError, StorageOutdated, StorageOverloaded, StorageUnavailable
+from domain.idempotency import IdempotencyKey
 from domain.task import Task, TaskDraft, UserId
 from entrypoints.container import Container
 from entrypoints.http import health
@@ -26,7 +27,7 @@ class FailingRepository(InMemoryTaskRepository):
         super().__init__()
         self.error = error
 
-    async def add(self, owner: UserId, draft: TaskDraft) -> Task:
+    async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
         raise self.error
 
 

@@ -176,7 +176,7 @@ async def test_an_operation_whose_caller_has_gone_never_begins(database: Databas
 async def test_a_write_that_is_given_up_does_not_happen_later(
     database: DatabaseExecutor, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
-    task = await tasks.add(alice, TaskDraft("Old"))
+    task, _ = await tasks.add(alice, TaskDraft("Old"))
     with out_of_band.transaction():
         out_of_band.execute("select 1 from tasks where id = %s for update", [task.id])
         with pytest.raises(StorageUnavailable):
@@ -275,7 +275,7 @@ async def test_one_locked_row_does_not_hold_up_the_others(
     database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=5)
     database.start()
     tasks = PostgresTaskRepository(database)
-    locked, free = [await tasks.add(alice, TaskDraft(title)) for title in ("locked", "free")]
+    locked, free = [(await tasks.add(alice, TaskDraft(title)))[0] for title in ("locked", "free")]
     with out_of_band.transaction():
         out_of_band.execute("select 1 from tasks where id = %s for update", [locked.id])
         waiting = [asyncio.ensure_future(tasks.toggle(alice, locked.id)) for _ in range(6)]
@@ -316,7 +316,7 @@ async def test_half_of_the_connections_at_most_serve_one_thing_at_once(
 async def test_what_waits_behind_a_locked_row_and_is_given_up_never_begins(
     database: DatabaseExecutor, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
-    task = await tasks.add(alice, TaskDraft("Old"))
+    task, _ = await tasks.add(alice, TaskDraft("Old"))
     with out_of_band.transaction():
         out_of_band.execute("select 1 from tasks where id = %s for update", [task.id])
         outcomes = await asyncio.gather(

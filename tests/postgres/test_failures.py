@@ -13,6 +13,7 @@ from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import lift_guard
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageError, StorageOverloaded, StorageUnavailable, TaskNotFound
+from domain.listing import ListQuery
 from domain.task import TaskDraft, UserId
 from tests.conftest import LoggedLines
 
@@ -132,7 +133,7 @@ async def test_a_row_that_a_check_refuses_is_a_defect_and_is_not_quoted(
 async def test_an_id_that_is_drawn_twice_is_a_defect_and_the_task_of_that_id_stays(
     tasks: PostgresTaskRepository, alice: UserId, bob: UserId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = await tasks.add(alice, TaskDraft("x"))
+    task, _ = await tasks.add(alice, TaskDraft("x"))
     monkeypatch.setattr(repository, "uuid4", lambda: task.id)
     for owner in (alice, bob):
         with pytest.raises(StorageError, match="error UniqueViolation, sqlstate 23505, constraint pk_tasks"):
@@ -143,7 +144,7 @@ async def test_an_id_that_is_drawn_twice_is_a_defect_and_the_task_of_that_id_sta
 async def test_every_operation_is_logged_with_its_facts_and_no_content(
     tasks: PostgresTaskRepository, alice: UserId, bob: UserId, logged: LoggedLines
 ) -> None:
-    task = await tasks.add(alice, TaskDraft("planted-title", "planted-description"))
+    task, _ = await tasks.add(alice, TaskDraft("planted-title", "planted-description"))
     await tasks.list(alice)
     with pytest.raises(TaskNotFound):
         await tasks.toggle(bob, task.id)
@@ -161,14 +162,14 @@ async def test_a_page_costs_one_row_more_than_it_shows(
 ) -> None:
     for _ in range(4):
         await tasks.add(alice, TaskDraft("x"))
-    await tasks.list(alice, limit=2)
+    await tasks.list(alice, ListQuery(limit=2))
     assert logged()[-1]["rows"] == 3
 
 
 async def test_an_operation_that_times_out_is_logged_as_unavailable(
     tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId, logged: LoggedLines
 ) -> None:
-    task = await tasks.add(alice, TaskDraft("x"))
+    task, _ = await tasks.add(alice, TaskDraft("x"))
     with out_of_band.transaction():
         out_of_band.execute("select 1 from tasks where id = %s for update", [task.id])
         with pytest.raises(StorageUnavailable):

@@ -38,8 +38,8 @@ async def test_they_are_enough_to_serve(serving_url: str, alice: UserId) -> None
     database.start()
     await PostgresReadiness(database).check()
     tasks = PostgresTaskRepository(database)
-    task = await tasks.add(alice, TaskDraft("x"))
-    await tasks.add_once(alice, IdempotencyKey("k"), TaskDraft("y"))
+    task, _ = await tasks.add(alice, TaskDraft("x"))
+    await tasks.add(alice, TaskDraft("y"), key=IdempotencyKey("k"))
     changed = await tasks.update(alice, task.id, TaskChanges("y", "z", completed=True))
     await tasks.toggle(alice, task.id, expected=frozenset({changed.updated_at}))
     assert len((await tasks.list(alice)).items) == 2

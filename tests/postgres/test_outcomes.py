@@ -54,14 +54,14 @@ async def test_a_task_has_the_owner_who_has_asked() -> None:
 
 
 async def test_a_task_that_is_deleted_while_its_key_is_repeated_is_made_anew() -> None:
-    task, is_new = await PostgresTaskRepository(Answering([], [], [HERS])).add_once(OWNER, KEY, DRAFT)
+    task, is_new = await PostgresTaskRepository(Answering([], [], [HERS])).add(OWNER, DRAFT, key=KEY)
     assert (task.owner, is_new) == (OWNER, True)
 
 
 async def test_a_task_that_is_made_and_deleted_each_time_is_given_up_after_three() -> None:
     database = Answering(*[[]] * 6)
     with pytest.raises(StorageUnavailable, match="the task under this key comes and goes"):
-        await PostgresTaskRepository(database).add_once(OWNER, KEY, DRAFT)
+        await PostgresTaskRepository(database).add(OWNER, DRAFT, key=KEY)
     assert database.answers == []
 
 
@@ -113,8 +113,8 @@ Operation = Callable[[TaskRepository], Coroutine[Any, Any, object]]
             [[], []],
             [("delete", "unexpected"), ("get", "not_found")],
         ),
-        (lambda tasks: tasks.add_once(OWNER, KEY, DRAFT), [[HERS]], [("add_once", "ok")]),
-        (lambda tasks: tasks.add_once(OWNER, KEY, DRAFT), [[], [HERS]], [("add_once", "exists"), ("get", "ok")]),
+        (lambda tasks: tasks.add(OWNER, DRAFT, key=KEY), [[HERS]], [("add_once", "ok")]),
+        (lambda tasks: tasks.add(OWNER, DRAFT, key=KEY), [[], [HERS]], [("add_once", "exists"), ("get", "ok")]),
     ],
 )
 async def test_a_line_tells_the_operation_and_its_outcome(

@@ -48,7 +48,7 @@ def crowded(server_url: str, key: str) -> Iterator[psycopg.Connection]:
 def plan(connection: psycopg.Connection, statement: Executable) -> list[dict[str, Any]]:
     """The nodes of the statement's plan, from the outermost in."""
     values = {"owner": "user 1", "task_id": uuid4(), "title": "x", "description": None, "completed": True, "limit": 51}
-    values |= {"expected": [NOW], "after_created_at": datetime.now(UTC) - timedelta(minutes=10), "after_id": uuid4()}
+    values |= {"expected": [NOW], "after_created_at": datetime.now(UTC) - timedelta(minutes=83), "after_id": uuid4()}
     dialect = create_engine("postgresql+psycopg://", paramstyle="numeric_dollar").dialect
     compiled = cast("SQLCompiler", cast("ClauseElement", statement).compile(dialect=dialect))
     given = sql.SQL(", ").join(sql.Literal(values[name]) for name in compiled.positiontup or ())
@@ -68,15 +68,15 @@ def planner(crowded: psycopg.Connection, request: pytest.FixtureRequest) -> psyc
     return crowded
 
 
-@pytest.mark.parametrize(("after", "completed"), statements.LIST)
-def test_a_listing_reads_the_index_backwards_and_sorts_nothing(
-    planner: psycopg.Connection, after: bool, completed: bool
+@pytest.mark.parametrize(("after", "completed", "newest"), statements.LIST)
+def test_a_listing_reads_the_index_and_sorts_nothing(
+    planner: psycopg.Connection, after: bool, completed: bool, newest: bool
 ) -> None:
-    limit, scan = plan(planner, statements.LIST[after, completed])
+    limit, scan = plan(planner, statements.LIST[after, completed, newest])
     assert (limit["Node Type"], scan["Node Type"], scan["Index Name"]) == ("Limit", "Index Scan", INDEX)
-    assert scan["Scan Direction"] == "Backward"
+    assert scan["Scan Direction"] == ("Backward" if newest else "Forward")
     assert "user_id" in scan["Index Cond"]
-    assert ("ROW(created_at, id) < " in scan["Index Cond"]) is after
+    assert (f"ROW(created_at, id) {'<' if newest else '>'} " in scan["Index Cond"]) is after
     assert ("Filter" in scan) is completed
 
 

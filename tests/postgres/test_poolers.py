@@ -78,7 +78,7 @@ async def test_statements_that_cross_are_answered_as_unavailable_and_given_up(po
     database = DatabaseExecutor(engine, connections=4, queue=200, deadline=5)
     database.start()
     tasks = PostgresTaskRepository(database)
-    added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(4)]
+    added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
     outcomes = [
         outcome
         for _ in range(20)
@@ -99,7 +99,7 @@ async def test_behind_a_pooler_that_keeps_track_statements_are_prepared_and_neve
     )
     database.start()
     tasks = PostgresTaskRepository(database)
-    added = [await tasks.add(alice, TaskDraft(str(number))) for number in range(4)]
+    added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
     assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 40)) == added * 40
     await database.close()
     query: LiteralString = "select name from pg_prepared_statements where statement like 'SELECT tasks.%'"

@@ -17,7 +17,7 @@ from tests.postgres.wire import Wire
 async def test_a_read_whose_connection_is_lost_is_sent_again(
     wire_tasks: TaskRepository, wire: Wire, alice: UserId
 ) -> None:
-    task = await wire_tasks.add(alice, TaskDraft("x"))
+    task, _ = await wire_tasks.add(alice, TaskDraft("x"))
     for read in (
         wire_tasks.get(alice, task.id),
         wire_tasks.update(alice, task.id, TaskChanges()),
@@ -30,7 +30,7 @@ async def test_a_read_whose_connection_is_lost_is_sent_again(
 
 
 async def test_a_write_whose_connection_is_lost_is_not(wire_tasks: TaskRepository, wire: Wire, alice: UserId) -> None:
-    task = await wire_tasks.add(alice, TaskDraft("x"))
+    task, _ = await wire_tasks.add(alice, TaskDraft("x"))
     writes = (
         wire_tasks.add(alice, TaskDraft("y")),
         wire_tasks.update(alice, task.id, TaskChanges(title="y")),

@@ -15,7 +15,8 @@ from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import OwnershipViolation, TaskNotFound
 from domain.idempotency import IdempotencyKey
-from domain.repository import Position, TaskRepository
+from domain.listing import ListQuery, Position
+from domain.repository import TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
 from tests.postgres.wire import Wire
 
@@ -24,12 +25,12 @@ Operation = Callable[[TaskRepository, UserId, UUID], Coroutine[Any, Any, Any]]
 POSITION = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
 OPERATIONS: dict[str, Operation] = {
     "add": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x")),
-    "add once": lambda tasks, owner, _: tasks.add_once(owner, IdempotencyKey("k"), TaskDraft("x")),
+    "add once": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x"), key=IdempotencyKey("k")),
     "get": lambda tasks, owner, task_id: tasks.get(owner, task_id),
     "list": lambda tasks, owner, _: tasks.list(owner),
-    "list after": lambda tasks, owner, _: tasks.list(owner, after=POSITION),
-    "list completed": lambda tasks, owner, _: tasks.list(owner, completed=True),
-    "list completed after": lambda tasks, owner, _: tasks.list(owner, completed=True, after=POSITION),
+    "list after": lambda tasks, owner, _: tasks.list(owner, ListQuery(after=POSITION)),
+    "list completed": lambda tasks, owner, _: tasks.list(owner, ListQuery(completed=True)),
+    "list completed after": lambda tasks, owner, _: tasks.list(owner, ListQuery(completed=True, after=POSITION)),
     "update one field": lambda tasks, owner, task_id: tasks.update(owner, task_id, TaskChanges(title="y")),
     "update all fields": lambda tasks, owner, task_id: tasks.update(
         owner, task_id, TaskChanges("y", None, completed=True)
@@ -63,7 +64,7 @@ async def test_an_operation_is_one_statement_in_one_round_trip(
     tasks: TaskRepository, wire: Wire, alice: UserId, bob: UserId, name: str
 ) -> None:
     operation = OPERATIONS[name]
-    mine = await tasks.add(alice, TaskDraft("x"))
+    mine, _ = await tasks.add(alice, TaskDraft("x"))
     await operation(tasks, bob, mine.id) if name.startswith(("add", "list")) else None  # connected and compiled
     wire.clear()
     await operation(tasks, alice, mine.id)
@@ -76,7 +77,7 @@ async def test_an_operation_is_one_statement_in_one_round_trip(
 async def test_another_users_task_and_none_take_the_same_statement(
     tasks: TaskRepository, wire: Wire, alice: UserId, bob: UserId, name: str
 ) -> None:
-    mine = await tasks.add(alice, TaskDraft("x"))
+    mine, _ = await tasks.add(alice, TaskDraft("x"))
     sent = []
     for task_id in (mine.id, uuid4()):
         wire.clear()

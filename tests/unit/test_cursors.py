@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from domain.repository import Position
+from domain.listing import Position
 from entrypoints.http.cursors import Cursor, decode, encode
 
 UNTIMED = settings(deadline=None)  # a busy machine is no defect

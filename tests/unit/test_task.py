@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidValue
-from domain.repository import Position, TaskPage
+from domain.listing import Position, TaskPage
 from domain.task import UNSET, Task, TaskChanges, TaskDraft, UserId
 
 Make = Callable[[Any], object]

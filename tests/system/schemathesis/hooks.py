@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi import _auth_retry
 
 from domain.idempotency import IDEMPOTENCY_KEY_MAX
-from domain.repository import Position
+from domain.listing import Position
 from domain.task import USER_ID_MAX
 from entrypoints.http import cursors
 

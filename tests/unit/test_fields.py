@@ -1,0 +1,52 @@
+"""Each field that a user sets counts everywhere: in a draft, in changes, in the fake, and for a reused key."""
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from domain.task import Task, TaskChanges, TaskDraft, UserId
+
+VALUES: dict[str, tuple[Any, Any]] = {
+    "title": ("Buy milk", "Buy bread"),
+    "description": ("Oat", None),
+    "completed": (False, True),
+}
+"""Two valid values of each field."""
+DRAFT = TaskDraft(**{name: first for name, (first, _) in VALUES.items()})
+NOW = datetime.now(UTC)
+TASK = Task(id=uuid4(), owner=UserId("alice"), **DRAFT.values(), created_at=NOW, updated_at=NOW)  # type: ignore[arg-type]  # the fields are the same
+
+
+def test_the_values_above_are_of_all_fields() -> None:
+    of_the_service = {"id", "owner", "created_at", "updated_at"}
+    assert set(VALUES) == {field.name for field in fields(Task)} - of_the_service
+
+
+def test_drafts_and_changes_have_all_fields() -> None:
+    assert list(VALUES) == [field.name for field in fields(TaskDraft)] == [field.name for field in fields(TaskChanges)]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_change_of_one_field_mentions_it_only(name: str) -> None:
+    assert TaskChanges(**{name: VALUES[name][1]}).mentioned() == {name: VALUES[name][1]}
+
+
+def test_a_replacement_mentions_all_fields() -> None:
+    assert TaskChanges.replacing_all(DRAFT).mentioned() == DRAFT.values()
+    assert list(DRAFT.values()) == list(VALUES)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_draft_that_differs_in_a_field_cannot_have_made_the_task(name: str) -> None:
+    assert DRAFT.may_have_made(TASK)
+    assert not replace(DRAFT, **{name: VALUES[name][1]}).may_have_made(TASK)
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("kind", [TaskDraft, TaskChanges])
+def test_every_field_is_validated(kind: type[TaskDraft | TaskChanges], name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must "):
+        kind(**{**DRAFT.values(), name: [object()]})  # type: ignore[arg-type]  # on purpose
