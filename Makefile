@@ -26,8 +26,11 @@ SOAK_SECONDS ?= 600
 soak: $(VENV)/.test
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/test_soak.py
 
+# Its peer in Node is there where npm is.
+FASTIFY := tests/bench/fastify_peer/node_modules
+
 # Taskward beside a floor and its peers, on this machine: make bench BENCH="--rounds 5 --operations read,list"
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(if $(shell command -v npm),$(FASTIFY))
 	$(BIN)/python -m tests.bench $(BENCH)
 
 # Changes the code for the worse and looks whether the tests notice. A part of it: make mutants MUTANTS=domain/task.py
@@ -60,4 +63,8 @@ $(VENV)/.test: $(VENV)/.run requirements-test.txt
 
 $(VENV)/.bench: $(VENV)/.test requirements-bench.txt
 	$(PIP) install --require-hashes --requirement requirements-bench.txt
+	@touch $@
+
+$(FASTIFY): tests/bench/fastify_peer/package-lock.json
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -4,31 +4,19 @@ It takes the fastest that there is: uvicorn with uvloop and httptools, orjson, p
 """
 
 import os
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import orjson
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import create_engine
-from sqlalchemy.sql import ClauseElement, Executable
 from starlette.types import Receive, Scope, Send
 
-from adapters.postgres import statements
+from tests.bench.statements import TEXTS
 
 _PAGE = 50
 _ITEM = "/v1/tasks/"
-_DIALECT = create_engine("postgresql+psycopg://").dialect
 _FIELDS = ("id", "title", "description", "completed", "created_at", "updated_at")
-
-
-def sql(statement: Executable) -> bytes:
-    """The statement as Taskward sends it."""
-    return str(cast("ClauseElement", statement).compile(dialect=_DIALECT)).encode()
-
-
-_ADD, _GET, _LIST = sql(statements.ADD), sql(statements.GET), sql(statements.LIST[False, False, True])
-_DELETE = sql(statements.DELETE[False])
-_UPDATE = {fields: sql(by_condition[False]) for fields, by_condition in statements.UPDATE.items()}
+_STATEMENTS = {name: text.encode() for name, text in TEXTS.items()}
 
 pool: Any = AsyncConnectionPool(
     os.environ["DATABASE_URL"], min_size=10, max_size=10, kwargs={"autocommit": True}, open=False
@@ -45,21 +33,21 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         values["task_id"] = path[len(_ITEM) :]
     status = 200
     if method == "GET" and "task_id" in values:
-        statement = _GET
+        statement = "get"
     elif method == "GET":
-        statement, values["limit"] = _LIST, _PAGE + 1
+        statement, values["limit"] = "list", _PAGE + 1
     elif method == "POST":
         draft = orjson.loads(await _body(receive))
         values |= {"task_id": uuid4(), "description": None, "completed": False, **draft}
-        statement, status = _ADD, 201
+        statement, status = "add", 201
     elif method == "PATCH":
         changes = orjson.loads(await _body(receive))
         values |= changes
-        statement = _UPDATE[*changes]
+        statement = f"update {','.join(changes)}"
     else:
-        statement = _DELETE
+        statement = "delete"
     async with pool.connection() as connection:
-        rows = await (await connection.execute(statement, values)).fetchall()
+        rows = await (await connection.execute(_STATEMENTS[statement], values)).fetchall()
     if "task_id" not in values:
         items = [dict(zip(_FIELDS, row[1:], strict=True)) for row in rows[:_PAGE]]
         cursor = f"{rows[-2][5].timestamp()}" if len(rows) > _PAGE else None

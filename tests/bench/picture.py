@@ -8,7 +8,7 @@ from math import ceil, log10
 
 WIDTH, HEIGHT = 900, 340
 TOP, BOTTOM = 66, 290
-COLOURS = {"Taskward": "#0969da", "floor": "#8c959f", "FastAPI": "#bf8700", "Django": "#2da44e"}
+COLOURS = {"Taskward": "#0969da", "floor": "#8c959f", "Fastify": "#8250df", "FastAPI": "#bf8700", "Django": "#2da44e"}
 STYLE = "text{font:13px system-ui,sans-serif;fill:#768390}.title{font-weight:600}.axis{stroke:#768390;opacity:.35}"
 
 

@@ -1,10 +1,12 @@
 """The servers that are compared, and how each is started."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import which
 
 from tests.bench.operations import Api
+from tests.bench.statements import numbered
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,7 @@ class Server:
     command: tuple[str, ...]
     """`{port}` and `{workers}` stand for what is put there."""
     api: Api
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def program(name: str) -> str:
@@ -51,4 +54,12 @@ DJANGO = Server(
     ),
     Api("/tasks/", "/tasks/{}/"),
 )
-SERVERS = (TASKWARD, FLOOR, FASTAPI, DJANGO)
+FASTIFY_FOLDER = Path(__file__).with_name("fastify_peer")
+FASTIFY = Server(
+    "Fastify",
+    ("node", str(FASTIFY_FOLDER / "server.js"), "{port}", "{workers}"),
+    Api("/v1/tasks", "/v1/tasks/{}"),
+    {"STATEMENTS": numbered()},
+)
+_NODE = (FASTIFY,) if which("node") and (FASTIFY_FOLDER / "node_modules").is_dir() else ()
+SERVERS = (TASKWARD, FLOOR, *_NODE, FASTAPI, DJANGO)

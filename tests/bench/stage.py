@@ -46,7 +46,7 @@ class Stage:
     def running(self, server: Server, tasks: Tasks, *, url: str | None = None, workers: int = 1) -> Iterator[Running]:
         """The server, while the context lasts. What it prints goes to a file."""
         port, log = free_port(), self._folder / f"{server.name}.log"
-        environment = clean_environment() | {"DATABASE_URL": url or tasks.url, "PORT": str(port)}
+        environment = clean_environment() | {"DATABASE_URL": url or tasks.url, "PORT": str(port)} | server.environment
         command = [argument.format(port=port, workers=workers) for argument in server.command]
         with log.open("wb") as output, _only_on(self._cores):
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)

@@ -40,7 +40,7 @@ _NOT_AT_RUN_TIME = {"annotation", "returns", "bases"}
 def mutants() -> Iterator[Mutant]:
     """Of the domain and the adapter. The server of development and tests is left out: the tests stand on it."""
     for place in ("domain", "adapters/postgres"):
-        for file in sorted((ROOT / place).glob("*.py")):
+        for file in sorted((ROOT / place).rglob("*.py")):
             yield from mutants_of(str(file.relative_to(ROOT)))
 
 

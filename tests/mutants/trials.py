@@ -22,7 +22,9 @@ from tests.mutants.mutant import ROOT, Mutant
 from tests.mutants.order import name_of
 
 SUITES = ("tests/unit", "tests/architecture", "tests/contract", "tests/http", "tests/postgres")
-_NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".taskward", ".*_cache", ".hypothesis", ".env", "__pycache__")
+_NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv*", ".taskward", ".*_cache", ".hypothesis", ".env", "__pycache__", "node_modules"
+)
 _PLAIN = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-p", "tests.mutants.order")
 
 
