@@ -1,68 +1,73 @@
-# `make run` serves on this machine, `make test` proves it. Both need Python 3.11+ and nothing else.
+# `make run` serves on this machine, `make test` proves it. Both need Python 3.11+ (with venv) and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --no-deps --require-hashes --requirement
 UV := uv==0.13.9
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
-.PHONY: run test fast soak mutants test-browser bench lint lock
+.PHONY: help run test fast soak mutants test-browser bench lint lock
 
-run: $(VENV)/.run
+help: ## list these commands
+	@sed -nE 's/^([a-z-]+):.*## /  make \1	/p' Makefile | expand -t 22
+
+run: $(VENV)/.run ## serve on this machine with an embedded PostgreSQL; installs first
 	@$(BIN)/taskward dev
 
-test: lint
+test: lint ## run every check and every test; installs first
 	$(BIN)/pytest --cov --cov-report=term
 
-fast: $(VENV)/.test
+fast: $(VENV)/.test ## run the tests that need no database
 	$(BIN)/pytest tests/unit tests/contract tests/http -m "not postgres"
 
-# Needs chromium and chromedriver, and says so where there are none.
-test-browser: $(VENV)/.test
-	$(BIN)/pytest tests/browser
-
-# Clients, faults and a checked history, for as long as one likes: make soak SOAK_SECONDS=3600
-SOAK_SECONDS ?= 600
-soak: $(VENV)/.test
-	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/test_soak.py
-
-# Its peer in Node is there where npm is.
-FASTIFY := tests/bench/fastify_peer/node_modules
-
-# Taskward beside a floor and its peers, on this machine: make bench BENCH="--rounds 5 --operations read,list"
-bench: $(VENV)/.bench $(if $(shell command -v npm),$(FASTIFY))
-	$(BIN)/python -m tests.bench $(BENCH)
-
-# Changes the code for the worse and looks whether the tests notice. A part of it: make mutants MUTANTS=domain/task.py
-MUTANTS ?=
-mutants: $(VENV)/.test
-	$(BIN)/python -m tests.mutants $(MUTANTS)
-
-lint: $(VENV)/.test
+lint: $(VENV)/.test ## check style, types, imports and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/deptry . --extend-exclude '(tests|examples)/' --optional-dependencies-dev-groups test,bench --ignore DEP002
 
-lock: $(VENV)/.run
-	$(PIP) install $(UV)
-	$(COMPILE) --extra dev --extra test --output-file requirements-test.txt
-	$(COMPILE) --extra dev --constraint requirements-test.txt --output-file requirements.txt
+test-browser: $(VENV)/.test ## run the tests that need chromium and chromedriver
+	$(BIN)/pytest tests/browser
+
+SOAK_SECONDS ?= 600
+soak: $(VENV)/.test ## run random clients and faults, then check the history: make soak SOAK_SECONDS=3600
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/test_soak.py
+
+MUTANTS ?=
+mutants: $(VENV)/.test ## break the code and see whether the tests notice: make mutants MUTANTS=domain/task.py
+	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+# Its peer in Node is there where npm is.
+FASTIFY := tests/bench/fastify_peer/node_modules
+bench: $(VENV)/.bench $(if $(shell command -v npm),$(FASTIFY)) ## measure beside a floor and peers: make bench BENCH="--rounds 5 --operations read,list"
+	$(BIN)/python -m tests.bench $(BENCH)
+
+lock: $(VENV)/.run ## lock the newest versions of all dependencies
+	$(PIP) install --quiet $(UV)
+	$(COMPILE) --extra dev --extra test --extra telemetry --output-file requirements-test.txt
+	$(COMPILE) --constraint requirements-test.txt --output-file requirements.txt
+	$(COMPILE) --extra dev --constraint requirements-test.txt --output-file requirements-dev.txt
+	$(COMPILE) --extra telemetry --constraint requirements-test.txt --output-file requirements-telemetry.txt
 	$(COMPILE) --extra bench --constraint requirements-test.txt --output-file requirements-bench.txt
 
-$(VENV)/.run: requirements.txt pyproject.toml
+$(VENV)/.run: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Taskward needs Python 3.11 or newer: make PYTHON=python3.x")'
+	@echo "Installing into $(VENV): about half a minute, once."
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --requirement requirements.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(INSTALL) requirements-dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run requirements-test.txt
-	$(PIP) install --require-hashes --requirement requirements-test.txt
+	@echo "Installing the tests' packages into $(VENV): about a minute, once."
+	$(INSTALL) requirements-test.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test requirements-bench.txt
-	$(PIP) install --require-hashes --requirement requirements-bench.txt
+	$(INSTALL) requirements-bench.txt
 	@touch $@
 
 $(FASTIFY): tests/bench/fastify_peer/package-lock.json
