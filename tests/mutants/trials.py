@@ -25,7 +25,9 @@ SUITES = ("tests/unit", "tests/architecture", "tests/contract", "tests/http", "t
 _NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv*", ".taskward", ".*_cache", ".hypothesis", ".env", "__pycache__", "node_modules"
 )
-_PLAIN = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-p", "tests.mutants.order")
+# It holds the list of mutants to the code, and so would notice each of them.
+_LISTS = "--ignore=tests/architecture/test_mutants.py"
+_PLAIN = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", _LISTS, "-p", "tests.mutants.order")
 
 
 class Outcome(Enum):
