@@ -1,7 +1,5 @@
 """The database that tests run on: TEST_DATABASE_URL's server where it is set, an embedded one otherwise."""
 
-import contextlib
-import io
 import json
 import logging
 import os
@@ -111,14 +109,19 @@ def out_of_band(database_url: str) -> Iterator[psycopg.Connection]:
 def logged() -> Iterator[LoggedLines]:
     """What has been logged since the test began, a dictionary a line; nothing planted may be among it."""
     before = structlog.get_config(), logging.root.handlers, logging.root.level
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        configure_logging("info", "json")
-    yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
-    structlog.configure(**before[0])
-    logging.root.handlers = before[1]
-    logging.root.setLevel(before[2])
-    assert_untold(output.getvalue())
+    with tempfile.TemporaryFile() as file:
+        output = configure_logging("info", "json", descriptor=file.fileno())
+
+        def text() -> str:
+            output.flush()
+            file.seek(0)
+            return file.read().decode()
+
+        yield lambda: [json.loads(line) for line in text().splitlines()]
+        structlog.configure(**before[0])
+        logging.root.handlers = before[1]
+        logging.root.setLevel(before[2])
+        assert_untold(text())
 
 
 @pytest.fixture
