@@ -136,9 +136,9 @@ def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str
         )
         cleanup.callback(process.kill)
         assert process.stdout
-        address = json.loads(process.stdout.readline())["address"]
-        while "ready" not in process.stdout.readline():
-            pass
+        lines = iter(process.stdout.readline, "")
+        address = next(json.loads(line)["address"] for line in lines if '"listening"' in line)
+        assert any('"ready"' in line for line in lines)
         process.stdout.close()
         with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
             answer = client.post("/v1/tasks", json=TASK)
