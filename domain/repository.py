@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.idempotency import IdempotencyKey
-from domain.listing import FIRST_PAGE, ListQuery, TaskPage
+from domain.listing import FIRST_PAGE, ListQuery, TaskCounts, TaskPage
 from domain.task import Task, TaskChanges, TaskDraft, UserId, Versions
 
 
@@ -55,3 +55,18 @@ class TaskRepository(Protocol):
     @abstractmethod
     async def delete(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> None:
         """Delete the task for good. Raises `TaskNotFound`, `TaskChanged`."""
+
+    @abstractmethod
+    async def count(self, owner: UserId) -> TaskCounts:
+        """How many tasks the owner has in each state."""
+
+    @abstractmethod
+    async def update_all(self, owner: UserId, *, completed: bool, to: bool) -> int:
+        """Set `completed` to `to` on every task of the owner that is in the state `completed`, in one step.
+
+        Each changed task gets its own greater `updated_at`. Returns how many there were.
+        """
+
+    @abstractmethod
+    async def delete_all(self, owner: UserId, *, completed: bool) -> int:
+        """Delete every task of the owner that is in the state `completed`, in one step. Returns how many there were."""

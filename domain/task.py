@@ -157,3 +157,4 @@ _RULES: Final[dict[str, Callable[[Any], FieldValue]]] = {
     "completed": valid_completed,
 }
 """The fields that a user sets, each with the function that returns the value to keep or raises `InvalidValue`."""
+FIELDS: Final = tuple(_RULES)

@@ -7,12 +7,14 @@ from dependency_injector import containers, providers
 from fastapi import FastAPI
 
 from adapters.embedded_postgres import embedded_postgres
-from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres import statements
+from adapters.postgres.connections.connection import Connector
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema.distribution import distribute
-from adapters.postgres.schema.readiness import PostgresReadiness, wait_until_ready
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.readiness import FACTS, PostgresReadiness
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
+from adapters.postgres.schema.startup import wait_until_ready
 from domain.repository import TaskRepository
 from entrypoints.http.app import create_http_app
 from entrypoints.http.dependencies import Readiness
@@ -26,7 +28,6 @@ START_PATIENCE_SECONDS = 7.0
 
 @asynccontextmanager
 async def running(database: DatabaseExecutor) -> AsyncIterator[None]:
-    database.start()
     try:
         yield
     finally:
@@ -39,16 +40,16 @@ class Container(containers.DeclarativeContainer):
     settings = providers.Singleton(Settings.load)
     logging = providers.Callable(configure_logging, settings.provided.log_level, settings.provided.log_format)
 
-    engine = providers.Singleton(
-        create_postgres_engine,
+    connector = providers.Singleton(
+        Connector,
         settings.provided.serving_database.call()[1],
-        connect_timeout=settings.provided.database_connect_timeout_seconds,
-        prepared_statements=settings.provided.database_prepared_statements,
-        initialize=False,
+        (*statements.ALL, FACTS),
+        timeout=settings.provided.database_connect_timeout_seconds,
+        prepares=settings.provided.database_prepared_statements,
     )
     database = providers.Singleton(
         DatabaseExecutor,
-        engine,
+        connector.provided.open,
         connections=settings.provided.database_connections,
         queue=settings.provided.database_queue,
         deadline=settings.provided.database_deadline_seconds,
@@ -66,11 +67,20 @@ class Container(containers.DeclarativeContainer):
         cors_origins=settings.provided.cors_origins,
     )
 
-    migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])
+    migration_engine = providers.Singleton(create_migration_engine, settings.provided.migration_database.call()[1])
     upgrade_schema = providers.Callable(upgrade, migration_engine)
     distribute = providers.Callable(distribute, migration_engine)
     wait_to_migrate = providers.Callable(
-        wait_until_ready, migration_engine, patience=START_PATIENCE_SECONDS, schema=False
+        wait_until_ready,
+        settings.provided.migration_database.call()[1],
+        timeout=settings.provided.database_connect_timeout_seconds,
+        patience=START_PATIENCE_SECONDS,
+        schema=False,
     )
-    wait_to_serve = providers.Callable(wait_until_ready, engine, patience=START_PATIENCE_SECONDS)
+    wait_to_serve = providers.Callable(
+        wait_until_ready,
+        settings.provided.serving_database.call()[1],
+        timeout=settings.provided.database_connect_timeout_seconds,
+        patience=START_PATIENCE_SECONDS,
+    )
     embedded_postgres = providers.Factory(embedded_postgres)

@@ -3,8 +3,7 @@
 from alembic import context
 from sqlalchemy import Engine
 
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.schema.revisions import changing
+from adapters.postgres.schema.revisions import changing, create_migration_engine
 from adapters.postgres.table import TaskRow
 from entrypoints.settings import Settings
 from migrations import primary_key
@@ -13,7 +12,7 @@ from migrations import primary_key
 def engine() -> Engine:
     """The engine that the caller hands in, or for the `alembic` command one from the environment."""
     given = context.config.attributes.get("engine")
-    return given if isinstance(given, Engine) else create_postgres_engine(Settings.load().migration_database()[1])
+    return given if isinstance(given, Engine) else create_migration_engine(Settings.load().migration_database()[1])
 
 
 with changing(engine()) as connection:

@@ -15,8 +15,7 @@ import pytest
 import structlog
 
 from adapters.embedded_postgres import embedded_postgres
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
@@ -62,7 +61,7 @@ def server_url() -> Iterator[str]:
 def database_url(server_url: str) -> Iterator[str]:
     """A migrated database, shared by all tests: each works with users of its own."""
     with own_database(server_url) as url:
-        upgrade(create_postgres_engine(url))
+        upgrade(create_migration_engine(url))
         yield url
 
 
@@ -85,7 +84,7 @@ def distributed_url(server_url: str) -> Iterator[str]:
         r"^ *```sql\n +(create unique index.+?)^ *```", SCALING.read_text(), re.DOTALL | re.MULTILINE
     )
     with own_database(server_url) as url:
-        upgrade(create_postgres_engine(url))
+        upgrade(create_migration_engine(url))
         with psycopg.connect(url, autocommit=True) as connection:
             for statement in change.split(";\n"):
                 connection.execute(statement.encode())

@@ -1,14 +1,14 @@
 """The fake repository: the same promises, kept in a dictionary."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from domain.errors import IdempotencyKeyReused, TaskNotFound
 from domain.idempotency import IdempotencyKey
-from domain.listing import FIRST_PAGE, ListQuery, Order, TaskPage
+from domain.listing import FIRST_PAGE, ListQuery, Order, TaskCounts, TaskPage
 from domain.repository import TaskRepository
 from domain.task import Task, TaskChanges, TaskDraft, UserId, Versions
 
@@ -71,6 +71,24 @@ class InMemoryTaskRepository(TaskRepository):
     async def delete(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> None:
         task = await self._expect(owner, task_id, expected)
         del self.stored[owner, task.id]
+
+    async def count(self, owner: UserId) -> TaskCounts:
+        return TaskCounts(len(self._in_state(owner, completed=False)), len(self._in_state(owner, completed=True)))
+
+    async def update_all(self, owner: UserId, *, completed: bool, to: bool) -> int:
+        found = self._in_state(owner, completed=completed)
+        for task in found:
+            self._change(task, completed=to)
+        return len(found)
+
+    async def delete_all(self, owner: UserId, *, completed: bool) -> int:
+        found = self._in_state(owner, completed=completed)
+        for task in found:
+            del self.stored[owner, task.id]
+        return len(found)
+
+    def _in_state(self, owner: UserId, *, completed: bool) -> Sequence[Task]:
+        return [task for (whose, _), task in self.stored.items() if whose == owner and task.completed is completed]
 
     async def _expect(self, owner: UserId, task_id: UUID, expected: Versions | None) -> Task:
         task = await self.get(owner, task_id)

@@ -1,56 +1,53 @@
-"""The one way to the tasks: runs a statement for an owner, and lets no row pass that is not the owner's."""
+"""Runs a statement for an owner: one log line, every row's owner compared, rows into tasks."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
-from sqlalchemy import Connection, Row, Select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql import Executable
 
 from adapters.postgres import failures
+from adapters.postgres.connections.connection import Rows
 from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.guard import Statement
 from domain.errors import OwnershipViolation, StorageError
 from domain.task import Task, UserId
 
 log = structlog.get_logger()
 
 
-class OwnedStatements:
+class TaskGateway:
     def __init__(self, database: DatabaseExecutor) -> None:
         self._database = database
+
+    def until(self) -> float:
+        """The time by which an operation that begins now is answered, for all of its statements."""
+        return self._database.until()
 
     async def run(
         self,
         operation: str,
-        statement: Executable,
+        statement: Statement,
         owner: UserId,
         task_id: UUID | None,
         values: Mapping[str, object],
         *,
+        until: float | None = None,
         missing: str = "not_found",
-    ) -> Sequence[Task]:
-        """The tasks that the statement returns, and one log line whatever comes of it; `missing`, where it is none."""
-        parameters = {"owner": owner.value, **values}
-        if task_id is not None:
-            parameters["task_id"] = task_id
+    ) -> Rows:
+        """The owner's rows. Logs one line whatever happens; `missing` is the outcome of a statement without a row.
 
-        def execute(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
-            return connection.execute(statement, parameters).all()
-
-        may_repeat = failures.is_undone_or_lost if isinstance(statement, Select) else failures.is_undone
+        Raises `StorageError`s, and `OwnershipViolation` rather than return another user's row.
+        """
+        parameters = {"owner": owner.value, "task_id": task_id, **values}
         started = perf_counter()
-        tell = log.warning  # until it has succeeded
-        facts: dict[str, object] = {"outcome": "failed", "rows": 0}
+        record, facts = log.warning, {"outcome": "failed", "rows": 0}
         try:
-            rows = await self._database.run(execute, about=task_id, may_repeat=may_repeat)
-            tasks = self._tasks_of(owner, rows)
-            facts = {"outcome": "ok" if rows or task_id is None else missing, "rows": len(rows)}
-            tell = log.info
-        except SQLAlchemyError as error:
+            rows = await self._database.run(statement, parameters, about=task_id, user=owner, until=until)
+            self._require_owner(owner, rows)
+            record, facts = log.info, {"outcome": "ok" if rows or task_id is None else missing, "rows": len(rows)}
+        except psycopg.Error as error:
             failure = failures.meaning(error)
             facts = {"outcome": type(failure).__name__, "rows": 0, **failures.describe(error)}
             raise failure from None
@@ -58,7 +55,7 @@ class OwnedStatements:
             facts = {"outcome": type(error).__name__, "rows": 0}
             raise
         finally:
-            tell(
+            record(
                 "database",
                 operation=operation,
                 user_id=owner.value,
@@ -66,19 +63,16 @@ class OwnedStatements:
                 duration_ms=round((perf_counter() - started) * 1000, 3),
                 **facts,
             )
-        return tasks
+        return rows
 
-    def _tasks_of(self, owner: UserId, rows: Sequence[Row[*tuple[Any, ...]]]) -> Sequence[Task]:
-        try:
-            return [_task_of(owner, row) for row in rows]
-        except OwnershipViolation:
+    def _require_owner(self, owner: UserId, rows: Rows) -> None:
+        """A result that was crossed anywhere below stops here, and so does every connection."""
+        if any(row[0] != owner.value for row in rows):
             self._database.distrust()
-            raise
+            raise OwnershipViolation("a statement returned a row of another user")
 
 
-def _task_of(owner: UserId, row: Row[*tuple[Any, ...]]) -> Task:
-    """The task in the row, if it is the owner's: a result that was crossed anywhere below stops here."""
-    if row[0] != owner.value:
-        raise OwnershipViolation("a statement returned a row of another user")
-    _, task_id, title, description, completed, created_at, updated_at = row
-    return Task(task_id, owner, title, description, completed, created_at.astimezone(UTC), updated_at.astimezone(UTC))
+def task_of(owner: UserId, row: tuple[object, ...]) -> Task:
+    """The task in a row of `statements.RETURNED`."""
+    _, task_id, *fields = row
+    return Task(task_id, owner, *fields)  # type: ignore[arg-type]  # the columns are in the order of the task's fields

@@ -1,58 +1,147 @@
-"""Every SQL statement on tasks, built once. `owned` begins each of them, so none can be without its owner."""
+"""Every SQL statement on tasks: written with SQLModel, scoped to its owner, compiled once."""
 
+import re
 from itertools import combinations, product
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, BindParameter, ColumnElement, any_, bindparam, not_, tuple_
-from sqlalchemy.sql import Executable
+from sqlalchemy import ARRAY, BindParameter, ColumnElement, Delete, Insert, Select, Update, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BooleanClauseList
+from sqlmodel import any_, bindparam, col, delete, literal_column, select, tuple_, update
 
-from adapters.postgres.owned import COLUMN, delete_owned, insert_owned, select_owned, update_owned
+from adapters.postgres.connections.guard import Statement
+from adapters.postgres.table import TaskRow
+from domain.listing import Order
+from domain.task import FIELDS
 
-_THIS: Final = COLUMN.id == bindparam("task_id", type_=COLUMN.id.type)
-_EXPECTED: Final = COLUMN.updated_at == any_(bindparam("expected", type_=ARRAY(COLUMN.updated_at.type)))
-_WHICH: Final = {False: (_THIS,), True: (_THIS, _EXPECTED)}
+OnTasks = Select[*tuple[Any, ...]] | Insert | Update | Delete
+
+_TYPES: Final = {column.key: column.type for column in TaskRow.metadata.tables["tasks"].c}
+_OWNER: Final = bindparam("owner", type_=_TYPES["user_id"])
+_OWNED: Final = col(TaskRow.user_id) == _OWNER
+# The owner comes first, so that it is compared before the rest of a row is looked at.
+RETURNED: Final = ("user_id", "id", *FIELDS, "created_at", "updated_at")
+_RETURNED: Final = tuple(col(getattr(TaskRow, name)) for name in RETURNED)
+
+# Strictly later than before, even where the clock stands still or steps back. The detour through UTC makes the sum
+# independent of the session's time zone: a distributed PostgreSQL accepts only immutable functions over a column.
+_LATER: Final[ColumnElement[Any]] = literal_column(
+    "greatest(now(), ((updated_at at time zone 'UTC') + interval '1 microsecond') at time zone 'UTC')"
+)
+
+
+def compiled(statement: OnTasks, *, counts: bool = False) -> Statement:
+    """The statement as text; `counts` makes it return the owner and the number of rows that it changed.
+
+    Raises `ValueError` unless the owner is bound for every row that the statement reads, changes or makes.
+    """
+    text = _text(statement)
+    binds_owner = _makes_for_owner(text) if isinstance(statement, Insert) else _is_owned(statement.whereclause)
+    names_tasks_once = len(re.findall(r"\b(?:FROM|INTO|JOIN|TABLE|UPDATE|USING) tasks\b|, tasks\b(?!\.)", text)) == 1
+    if not (binds_owner and names_tasks_once) or "user_id=" in text:
+        raise ValueError(f"a statement on tasks must bind their owner: {text}")
+    if counts and isinstance(statement, Update | Delete):
+        changed = statement.returning(col(TaskRow.user_id)).cte("changed")
+        owner = changed.c.user_id
+        text = _text(select(owner, func.count()).where(owner == _OWNER).group_by(owner))
+    return Statement(text, is_read=isinstance(statement, Select))
+
+
+def _text(statement: OnTasks) -> str:
+    return str(statement.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+
+
+def _is_owned(condition: ColumnElement[Any] | None) -> bool:
+    """Whether the owner's condition stands at the top, where only AND joins it to others."""
+    if isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
+        return any(_is_owned(part) for part in condition.clauses)
+    return condition is not None and _OWNED.compare(condition)
+
+
+def _makes_for_owner(text: str) -> bool:
+    row = re.match(
+        r"INSERT INTO tasks \(([\w, ]+)\) VALUES \(([\w, :%()]+?)\) (?:ON CONFLICT DO NOTHING )?RETURNING ", text
+    )
+    values = dict(zip(row[1].split(", "), row[2].split(", "), strict=True)) if row else {}
+    return values.get("user_id") == "%(owner)s::VARCHAR"
+
+
+def _given(name: str) -> BindParameter[Any]:
+    return bindparam(name, type_=_TYPES[name])
+
+
+_THIS: Final = col(TaskRow.id) == bindparam("task_id", type_=_TYPES["id"])
+_EXPECTED: Final = col(TaskRow.updated_at) == any_(bindparam("expected", type_=ARRAY(_TYPES["updated_at"])))
+_WHICH: Final = {False: (_OWNED, _THIS), True: (_OWNED, _THIS, _EXPECTED)}
 """By whether a version is expected."""
+_IN_STATE: Final = col(TaskRow.completed) == _given("completed")
 
 
-def _given(*fields: str) -> dict[str, BindParameter[Any]]:
-    return {field: bindparam(field, type_=COLUMN[field].type) for field in fields}
+def _updated(values: dict[str, ColumnElement[Any]], *conditions: ColumnElement[bool]) -> Update:
+    return update(TaskRow).where(*conditions).values(**values, updated_at=_LATER)
 
 
-_NEW: Final = {"id": bindparam("task_id"), **_given("title", "description", "completed")}
-ADD: Final = insert_owned(_NEW, unless_there=False)
-ADD_ONCE: Final = insert_owned(_NEW, unless_there=True)
-GET: Final = select_owned(_THIS)
+def _read_or_updated(fields: tuple[str, ...], *conditions: ColumnElement[bool]) -> Statement:
+    """Where no field changes, nothing does."""
+    if not fields:
+        return compiled(select(*_RETURNED).where(*conditions))
+    return compiled(_updated({name: _given(name) for name in fields}, *conditions).returning(*_RETURNED))
 
 
-def _list(*, after: bool, completed: bool, newest: bool) -> Executable:
-    conditions: list[ColumnElement[bool]] = []
-    if completed:
-        conditions.append(COLUMN.completed == bindparam("completed", type_=COLUMN.completed.type))
+def _listed(*, after: bool, completed: bool, order: Order) -> Statement:
+    place = tuple_(col(TaskRow.created_at), col(TaskRow.id))
+    position = tuple_(
+        bindparam("after_created_at", type_=_TYPES["created_at"]),
+        bindparam("after_id", type_=_TYPES["id"]),
+    )
+    newest = order is Order.NEWEST
+    conditions = [_OWNED, *([_IN_STATE] if completed else ())]
     if after:
-        position = (
-            bindparam("after_created_at", type_=COLUMN.created_at.type),
-            bindparam("after_id", type_=COLUMN.id.type),
-        )
-        place = tuple_(COLUMN.created_at, COLUMN.id)
-        conditions.append(place < tuple_(*position) if newest else place > tuple_(*position))
-    order = [column.desc() if newest else column.asc() for column in (COLUMN.created_at, COLUMN.id)]
-    return select_owned(*conditions).order_by(*order).limit(bindparam("limit"))
+        conditions.append(place < position if newest else place > position)
+    by = [column.desc() if newest else column.asc() for column in (col(TaskRow.created_at), col(TaskRow.id))]
+    return compiled(select(*_RETURNED).where(*conditions).order_by(*by).limit(bindparam("limit")))
 
 
+_NEW: Final = insert(TaskRow).values(user_id=_OWNER, id=bindparam("task_id"), **{name: _given(name) for name in FIELDS})
+ADD: Final = compiled(_NEW.returning(*_RETURNED))
+# It names no conflict target: which key refuses the row is not the statement's business.
+ADD_ONCE: Final = compiled(_NEW.on_conflict_do_nothing().returning(*_RETURNED))
+GET: Final = compiled(select(*_RETURNED).where(_OWNED, _THIS))
 LIST: Final = {
-    (after, completed, newest): _list(after=after, completed=completed, newest=newest)
-    for after, completed, newest in product((False, True), repeat=3)
+    (after, completed, order): _listed(after=after, completed=completed, order=order)
+    for after, completed, order in product((False, True), (False, True), Order)
 }
-"""By whether a position and whether a state is asked for, and whether the newest come first."""
-
+"""By whether a position and whether a state is given, and by order."""
+COUNT: Final = compiled(
+    select(
+        col(TaskRow.user_id),
+        func.count().filter(~col(TaskRow.completed)),
+        func.count().filter(col(TaskRow.completed)),
+    )
+    .where(_OWNED)
+    .group_by(col(TaskRow.user_id))
+)
 UPDATE: Final = {
-    (*fields,): {conditional: update_owned(_given(*fields), *which) for conditional, which in _WHICH.items()}
-    for size in (1, 2, 3)
-    for fields in combinations(("title", "description", "completed"), size)
-} | {(): {conditional: select_owned(*which) for conditional, which in _WHICH.items()}}
-"""By the fields that change, in this order, and by whether a version is expected. Where none changes, nothing is."""
+    (fields, expects): _read_or_updated(fields, *_WHICH[expects])
+    for size in range(len(FIELDS) + 1)
+    for fields in combinations(FIELDS, size)
+    for expects in _WHICH
+}
+"""By the fields that change, in the domain's order, and by whether a version is expected."""
+TOGGLE: Final = {
+    expects: compiled(_updated({"completed": ~col(TaskRow.completed)}, *which).returning(*_RETURNED))
+    for expects, which in _WHICH.items()
+}
+DELETE: Final = {
+    expects: compiled(delete(TaskRow).where(*which).returning(*_RETURNED)) for expects, which in _WHICH.items()
+}
+"""Both by whether a version is expected."""
+UPDATE_ALL: Final = compiled(_updated({"completed": bindparam("to")}, _OWNED, _IN_STATE), counts=True)
+DELETE_ALL: Final = compiled(delete(TaskRow).where(_OWNED, _IN_STATE), counts=True)
 
-_FLIPPED: Final = {"completed": not_(COLUMN.completed)}
-TOGGLE: Final = {conditional: update_owned(_FLIPPED, *which) for conditional, which in _WHICH.items()}
-DELETE: Final = {conditional: delete_owned(*which) for conditional, which in _WHICH.items()}
-"""By whether a version is expected."""
+ALL: Final = (
+    *(ADD, ADD_ONCE, GET, COUNT, UPDATE_ALL, DELETE_ALL),
+    *(*LIST.values(), *UPDATE.values(), *TOGGLE.values(), *DELETE.values()),
+)

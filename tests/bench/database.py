@@ -12,8 +12,7 @@ import psutil
 import psycopg
 
 from adapters.embedded_postgres import embedded_postgres
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 
 Key = tuple[str, str]
 """A task's owner and its id."""
@@ -63,7 +62,7 @@ class Tasks:
     def __init__(self, url: str, users: int, each: int, of_the_first: int | None = None) -> None:
         self.url = url
         self._users = users
-        upgrade(create_postgres_engine(url))
+        upgrade(create_migration_engine(url))
         self._connection = psycopg.connect(url, autocommit=True)
         self.postmaster = psutil.Process(self._connection.info.backend_pid).parent()
         self._connection.execute(_INSERT, [2, users, each])

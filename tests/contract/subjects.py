@@ -9,11 +9,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.repository import TaskRepository
 from domain.task import Task, UserId
+from tests.executors import executor, running
 from tests.fakes import InMemoryTaskRepository
 
 
@@ -39,10 +38,8 @@ class OnFake:
 class OnPostgres:
     @pytest.fixture
     async def tasks(self, database_url: str) -> AsyncIterator[TaskRepository]:
-        database = DatabaseExecutor(create_postgres_engine(database_url), connections=4, queue=100, deadline=5)
-        database.start()
-        yield PostgresTaskRepository(database)
-        await database.close()
+        async with running(executor(database_url, connections=4, queue=100)) as database:
+            yield PostgresTaskRepository(database)
 
     @pytest.fixture
     def storage(self, out_of_band: psycopg.Connection) -> Storage:
@@ -54,11 +51,8 @@ class OnPgBouncer(OnPostgres):
 
     @pytest.fixture
     async def tasks(self, pooled_url: str) -> AsyncIterator[TaskRepository]:
-        engine = create_postgres_engine(pooled_url, initialize=False)
-        database = DatabaseExecutor(engine, connections=8, queue=100, deadline=5)
-        database.start()
-        yield PostgresTaskRepository(database)
-        await database.close()
+        async with running(executor(pooled_url, connections=8, queue=100)) as database:
+            yield PostgresTaskRepository(database)
 
 
 class OnDistributedKey(OnPostgres):

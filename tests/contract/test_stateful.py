@@ -27,16 +27,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from domain.errors import IdempotencyKeyReused, TaskChanged, TaskNotFound
 from domain.idempotency import IdempotencyKey
 from domain.listing import PAGE_LIMIT_MAX, ListQuery, Order, Position
 from domain.repository import TaskRepository
 from domain.task import UNSET, Task, TaskChanges, TaskDraft, UserId, Versions
 from tests.databases import own_database
+from tests.executors import executor
 from tests.fakes import InMemoryTaskRepository
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
@@ -118,9 +117,8 @@ def subject(server_url: str) -> Iterator[Subject]:
     with own_database(server_url) as url, closing(asyncio.new_event_loop()) as loop:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(CLOCK.encode())
-        upgrade(create_postgres_engine(url))
-        database = DatabaseExecutor(create_postgres_engine(url), connections=1, queue=1, deadline=5)
-        loop.call_soon(database.start)
+        upgrade(create_migration_engine(url))
+        database = executor(url)
         with psycopg.connect(url, autocommit=True) as connection:
             yield Subject(PostgresTaskRepository(database), connection, loop)
         loop.run_until_complete(database.close())
@@ -275,6 +273,18 @@ class Course(RuleBasedStateMachine):
         mine = {task for (whose, _), task in self.model.stored.items() if whose == owner}
         assert len(walked) == len(set(walked))
         assert set(walked) == {task for task in mine if completed in {None, task.completed}}
+
+    @rule(known=ids)
+    def count(self, known: tuple[UserId, UUID]) -> None:
+        self.compare("count", known[0])
+
+    @rule(known=ids, completed=st.booleans(), to=st.booleans())
+    def update_all(self, known: tuple[UserId, UUID], completed: bool, to: bool) -> None:
+        self.compare("update_all", known[0], completed=completed, to=to)
+
+    @rule(known=ids, completed=st.booleans())
+    def delete_all(self, known: tuple[UserId, UUID], completed: bool) -> None:
+        self.compare("delete_all", known[0], completed=completed)
 
     @invariant()
     def what_is_stored_is_equal(self) -> None:

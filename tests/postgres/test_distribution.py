@@ -59,7 +59,7 @@ DISTRIBUTED_KEY = ("pk_tasks", "PRIMARY KEY (user_id, id)")
 
 @pytest.fixture
 def url(empty_database_url: str) -> str:
-    upgrade(create_postgres_engine(empty_database_url))
+    upgrade(create_migration_engine(empty_database_url))
     return empty_database_url
 
 

@@ -86,7 +86,7 @@ STATEMENTS = st.one_of(
 
 @pytest.fixture
 def two_owners(empty_database_url: str) -> Iterator[psycopg.Connection]:
-    upgrade(create_postgres_engine(empty_database_url))
+    upgrade(create_migration_engine(empty_database_url))
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         for owner, task_id in (("ann", MINE), ("bob", HIS)):
             connection.execute(

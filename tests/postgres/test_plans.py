@@ -14,8 +14,7 @@ from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from adapters.postgres import statements
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from tests.databases import own_database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +31,7 @@ def key(request: pytest.FixtureRequest) -> str:
 def crowded(server_url: str, key: str) -> Iterator[psycopg.Connection]:
     """A table that gives the planner a choice: each user has far more tasks than a page. It may sort a mere handful."""
     with own_database(server_url) as url:
-        upgrade(create_postgres_engine(url))
+        upgrade(create_migration_engine(url))
         with psycopg.connect(url, autocommit=True) as connection:
             change = f"alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key ({key})"
             connection.execute(change.encode())

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from tests.system.service import serving
 
 CHECKOUT = Path(__file__).parents[2]
@@ -25,7 +24,7 @@ VOLATILE = re.compile(
 
 @pytest.mark.parametrize(("document", "requests"), [("README.md", 3), ("docs/api.md", 14)])
 def test_each_request_is_answered_as_written(empty_database_url: str, document: str, requests: int) -> None:
-    upgrade(create_postgres_engine(empty_database_url))
+    upgrade(create_migration_engine(empty_database_url))
     blocks = re.findall(r"^```console\n(.+?)^```", (CHECKOUT / document).read_text(), re.DOTALL | re.MULTILINE)
     session = re.findall(r"^\$ (.+)\n((?:(?!\$ ).+\n)+)", "".join(blocks), re.MULTILINE)
     assert len(session) == requests

@@ -17,8 +17,7 @@ import httpx2
 import psycopg
 import pytest
 
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from tests.databases import own_database
 from tests.planted import PLANTED
 from tests.system.service import serving
@@ -219,7 +218,7 @@ class User:
 @pytest.fixture
 def migrated_url(server_url: str) -> Iterator[str]:
     with own_database(server_url) as url:
-        upgrade(create_postgres_engine(url))
+        upgrade(create_migration_engine(url))
         yield url
 
 

@@ -14,8 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.schema.revisions import upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from entrypoints.container import START_PATIENCE_SECONDS
 from tests.databases import with_parameters
 from tests.planted import PLANTED
@@ -44,7 +43,7 @@ def test_a_lock_on_the_revision_does_not_hold_up_the_start(database_url: str, ou
 
 @pytest.fixture
 def migrated_url(empty_database_url: str) -> str:
-    upgrade(create_postgres_engine(empty_database_url))
+    upgrade(create_migration_engine(empty_database_url))
     return empty_database_url
 
 

@@ -1,141 +1,171 @@
-"""The database executor: a crew of workers behind one bounded queue. It knows nothing of tasks."""
+"""The database executor: every operation is bounded in number and in time, and served fairly. Knows no task."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from math import ceil, inf
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import structlog
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from adapters.postgres import failures
-from adapters.postgres.connections.job import Job
-from adapters.postgres.connections.prepared import forbid_prepared_statements
-from adapters.postgres.connections.worker import Worker
+from adapters.postgres.connections.connection import Connection, Rows
+from adapters.postgres.connections.fairness import Shares
+from adapters.postgres.connections.guard import Statement
+from adapters.postgres.connections.health import DatabaseHealth
+from adapters.postgres.connections.pool import ConnectionPool, Opener
 from domain.errors import StorageOverloaded, StorageUnavailable
 
-log = structlog.get_logger()
-
-T = TypeVar("T")
-
 STUCK_SECONDS: Final = 1.0
-"""After so long without anything that finishes, none may before the first that was accepted is given up."""
+"""If nothing finishes for this long, Retry-After runs to the oldest deadline."""
+LEAVE_SECONDS: Final = 1.0
+"""A server that takes no writes costs all connections at most once in this time."""
+
+
+@dataclass(slots=True, eq=False)
+class _Operation:
+    statement: Statement
+    parameters: Mapping[str, object]
+    about: Hashable
+    user: Hashable
+    accepted: float
+    connection: Connection | None = None
+    """While its statement runs."""
+    has_ended: asyncio.Event | None = None
+    stopping: "asyncio.Task[None] | None" = None
+    """Both are set once nobody waits for the answer any more and the statement is being ended."""
 
 
 class DatabaseExecutor:
-    """Runs operations on `connections` connections; `queue` more may wait; each is answered within `deadline` seconds.
+    """Runs statements on `connections` connections; `queue` more may wait; each is answered within `deadline` seconds.
 
-    Its methods belong to one event loop, whose thread alone touches it.
+    Belongs to one event loop.
     """
 
-    def __init__(self, engine: Engine, *, connections: int, queue: int, deadline: float) -> None:
-        self._engine = engine
+    def __init__(self, open_connection: Opener, *, connections: int, queue: int, deadline: float) -> None:
+        self._pool = ConnectionPool(open_connection, connections)
         self._capacity = connections + queue
-        self._share = max(1, connections // 2)
+        self._shares = Shares(max(1, connections // 2))
         self._deadline = deadline
-        self._unfinished: dict[Job[Any], float] = {}
-        """Each with the time when it was accepted, in this order."""
-        self._alike: dict[Hashable, int] = {}
-        self._behind: dict[Hashable, deque[Job[Any]]] = {}
-        self._last_success = -inf
-        self._last_finish = -inf
-        self._is_lost = False
-        self._jobs: asyncio.Queue[Job[Any] | None] = asyncio.Queue()
-        self._workers: list[Worker] = []
-        self._workers += [Worker(engine, self._jobs, self._workers) for _ in range(connections)]
-        self._running: list[asyncio.Task[None]] = []
+        self._accepted: dict[asyncio.Task[Rows], _Operation] = {}
+        """Every operation that has not ended, the oldest first."""
+        self._last_end = self._last_left = -inf
+        self.health = DatabaseHealth()
 
-    def start(self) -> None:
-        self._running = [asyncio.create_task(worker.run()) for worker in self._workers]
+    def until(self) -> float:
+        """The time on the event loop's clock by which an operation that begins now is answered."""
+        return asyncio.get_running_loop().time() + self._deadline
 
     async def run(
         self,
-        operation: Callable[[Connection], T],
+        statement: Statement,
+        parameters: Mapping[str, object],
         *,
         about: Hashable = None,
-        may_repeat: Callable[[Exception], bool] = lambda _: False,
-    ) -> T:
-        """What `operation` returns or raises, called with an AUTOCOMMIT connection of its own meanwhile.
+        user: Hashable = None,
+        until: float | None = None,
+    ) -> Rows:
+        """The rows of the statement's answer. Raises psycopg's errors.
 
-        It is a plain function, and the event loop goes on wherever it waits for the server.
+        At most half of the connections serve operations `about` one thing, and at most half serve late users.
 
-        Of the operations `about` one thing only so many run at once that those about others are served. One that has
-        failed is called once more if `may_repeat` says so of what it raised.
-
-        Raises `StorageOverloaded` at once when the queue is full, `StorageUnavailable` when the deadline passes. An
-        operation that has not begun by then never begins; one that has is cancelled on the server, then cut off.
+        Raises `StorageOverloaded` at once if the queue is full, `StorageUnavailable` when `until` passes. A statement
+        that was not sent by then is never sent; one that runs is cancelled on the server, or its connection is cut.
         """
-        if len(self._unfinished) >= self._capacity:
+        loop, until = asyncio.get_running_loop(), self.until() if until is None else until
+        if len(self._accepted) >= self._capacity:
             raise StorageOverloaded("the queue for the database is full", self._seconds_until_room())
-        job: Job[T] = Job(operation, about, may_repeat, self._deadline, self._finished)
-        self._unfinished[job] = monotonic()
-        self._admit(job)
+        if until <= loop.time():
+            raise StorageUnavailable("the deadline passed")
+        # psycopg takes seconds to react to a cancellation. So the statement has a task of its own, which can be left.
+        operation = _Operation(statement, parameters, about, user, accepted=monotonic())
+        task = asyncio.create_task(self._perform(operation))
+        self._accepted[task] = operation
+        task.add_done_callback(self._ended)
         try:
-            outcome = await job.future
-        except (StorageUnavailable, SQLAlchemyError) as error:
-            self._last_success = -inf
-            if failures.is_connection_loss(error) and not self._is_lost:
-                self._is_lost = True
-                log.warning("database lost", **failures.describe(error))
+            await asyncio.wait((task,), timeout=until - loop.time())
+        except asyncio.CancelledError:  # the client has gone: a read is given up, a write may run to its end
+            loop.call_at(loop.time() if statement.is_read else until, self._give_up, task)
             raise
-        self._last_success = monotonic()
-        if self._is_lost:
-            self._is_lost = False
-            log.info("database regained")
-        return outcome
-
-    def has_succeeded_within(self, seconds: float) -> bool:
-        """Whether an operation has, and none has failed since."""
-        return monotonic() - self._last_success < seconds
+        if not task.done():
+            self._give_up(task)
+            self.health.failed(late := StorageUnavailable("the deadline passed"))
+            raise late
+        try:
+            rows = task.result()
+        except (StorageUnavailable, psycopg.Error) as error:
+            self.health.failed(error)
+            raise
+        self.health.succeeded()
+        self._shares.has_succeeded(user)
+        return rows
 
     def distrust(self) -> None:
-        """Leaves all connections and prepares no statements any more: for when one has been seen to cross answers."""
-        forbid_prepared_statements(self._engine)
-        for worker in self._workers:
-            worker.leave_connection()
-
-    def _seconds_until_room(self) -> int:
-        accepted = next(iter(self._unfinished.values()))
-        waited = monotonic() - accepted
-        is_stuck = waited > STUCK_SECONDS and self._last_finish < accepted
-        return max(1, ceil(self._deadline - waited)) if is_stuck else 1
-
-    def _admit(self, job: Job[Any]) -> None:
-        if job.about is not None:
-            running = self._alike.get(job.about, 0)
-            if running >= self._share:
-                self._behind.setdefault(job.about, deque()).append(job)
-                return
-            self._alike[job.about] = running + 1
-        self._jobs.put_nowait(job)
-
-    def _finished(self, job: Job[Any]) -> None:
-        self._unfinished.pop(job, None)
-        self._last_finish = monotonic()
-        if job.about is None:
-            return
-        if behind := self._behind.get(job.about):
-            self._jobs.put_nowait(behind.popleft())  # it takes over the place
-            return
-        self._behind.pop(job.about, None)
-        self._alike[job.about] -= 1
-        if not self._alike[job.about]:
-            del self._alike[job.about]
+        """Leaves all connections and prepares no more: for when one has been seen to cross answers."""
+        self._pool.prepare_no_more()
 
     async def close(self) -> None:
-        """Closes the connections. What nobody waits for any more is cancelled, the rest may finish first.
+        """What was accepted may finish, for twice the deadline at most. Then every connection is closed."""
+        if self._accepted:
+            await asyncio.wait(self._accepted, timeout=2 * self._deadline)
+        for task, operation in self._accepted.items():
+            operation.connection.cut() if operation.connection else task.cancel()
+        await asyncio.gather(*self._accepted, return_exceptions=True)
+        await self._pool.close()
 
-        Returns after twice the deadline at most.
-        """
-        for job in self._unfinished:
-            if job.future.done():
-                job.expire()
-        for _ in self._workers:
-            self._jobs.put_nowait(None)
-        _, late = await asyncio.wait(self._running, timeout=2 * self._deadline)
-        for worker in late:
-            worker.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+    async def _perform(self, operation: _Operation) -> Rows:
+        try:
+            return await self._execute(operation)
+        except psycopg.Error as error:
+            if operation.stopping or not failures.may_be_repeated(error, is_read=operation.statement.is_read):
+                raise
+        return await self._execute(operation)  # from the end of the queue: it has given its connection back
+
+    async def _execute(self, operation: _Operation) -> Rows:
+        async with self._shares.of_user(operation.user), self._shares.of_thing(operation.about):
+            connection = operation.connection = await self._pool.take()
+            try:
+                return await connection.execute(operation.statement, operation.parameters)
+            except psycopg.Error as error:
+                self._learn(error)
+                raise
+            finally:
+                operation.connection = None
+                if operation.stopping and operation.has_ended:
+                    operation.has_ended.set()
+                    await operation.stopping  # its cancel must not hit the connection's next statement
+                await self._pool.give(connection, is_sound=not operation.stopping and connection.is_sound())
+
+    def _learn(self, error: psycopg.Error) -> None:
+        now = monotonic()
+        if failures.is_crossed(error):
+            self._pool.prepare_no_more()
+        elif failures.is_stale_plan(error):
+            self._pool.leave_all()
+        elif failures.is_read_only(error) and now - self._last_left >= LEAVE_SECONDS:
+            self._last_left = now
+            self._pool.leave_all()
+
+    def _give_up(self, task: "asyncio.Task[Rows]") -> None:
+        operation = self._accepted.get(task)
+        if operation is None or operation.stopping:
+            return
+        if operation.connection is None:
+            task.cancel()
+            return
+        self._shares.is_late(operation.user)
+        operation.has_ended = asyncio.Event()
+        operation.stopping = asyncio.create_task(operation.connection.stop(operation.has_ended))
+
+    def _ended(self, task: "asyncio.Task[Rows]") -> None:
+        del self._accepted[task]
+        self._last_end = monotonic()
+        if not task.cancelled():
+            task.exception()  # nobody may be left to ask for it
+
+    def _seconds_until_room(self) -> int:
+        oldest = next(iter(self._accepted.values())).accepted
+        waited = monotonic() - oldest
+        is_stuck = waited > STUCK_SECONDS and self._last_end < oldest
+        return max(1, ceil(self._deadline - waited)) if is_stuck else 1

@@ -6,7 +6,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
-from adapters.postgres.schema.revisions import changing, require_current
+from adapters.postgres.schema.readiness import COLUMNS, FACTS, require_ready
+from adapters.postgres.schema.revisions import changing
 from domain.errors import StorageError
 
 # By their full names: whoever may create functions elsewhere must not be able to put one in their place.
@@ -36,7 +37,7 @@ def distribute(engine: Engine) -> bool:
 
 
 def _distribute(connection: Connection) -> bool:
-    require_current(connection)
+    require_ready(connection.exec_driver_sql(FACTS.text, COLUMNS).one())
     if not connection.scalar(_HAS_CITUS):
         raise StorageError("nothing was changed: this database has no Citus (`create extension citus` adds it)")
     column = connection.scalar(_DISTRIBUTED_BY)

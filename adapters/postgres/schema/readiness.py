@@ -1,34 +1,89 @@
-"""Whether the database answers and its schema is current: asked before serving, and again by every readiness probe."""
+"""Whether the database can serve tasks: asked before serving, and again by readiness probes."""
 
 import re
-from threading import Thread
-from time import sleep
-from typing import Final
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
 
 import psycopg
 import structlog
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures
-from adapters.postgres.connections.engine import UnsuitableDatabase
 from adapters.postgres.connections.executor import DatabaseExecutor
-from adapters.postgres.schema.revisions import require_current
-from domain.errors import StorageError, StorageUnavailable
+from adapters.postgres.connections.guard import Statement
+from domain.errors import StorageError, StorageOutdated, StorageUnavailable
+from domain.task import FIELDS
 
 log = structlog.get_logger()
 
-RETRY_SECONDS: Final = 0.2
 FRESH_SECONDS: Final = 30.0
 """How long a success stands for the next."""
+MIGRATIONS: Final = files("migrations")  # beside this package, installed or in a checkout
 
-# libpq hands over no SQLSTATE of a refused connection, only text. What is not recognised here is merely waited for.
-_HOPELESS: Final = re.compile(
-    "password authentication failed|no password supplied|does not exist|not permitted to log in|permission denied"
-    "|no pg_hba.conf entry|certificate|channel binding|server does not support SSL"
-    "|Name or service not known|nodename nor servname|not supported for ai_socktype"
-    "|^connection is bad: (?!connection to server)|^could not match|^bad value|invalid integer"  # of the URL itself
+FACTS: Final = Statement(
+    """
+    select
+        (select string_agg(version_num, ', ' order by version_num) from alembic_version),
+        to_regclass('tasks') is not null,
+        array(select name from unnest(%(columns)s::text[]) as name where not exists (
+            select from pg_attribute where attrelid = to_regclass('tasks') and attname = name and not attisdropped)),
+        array(select distinct privilege
+            from (values ('SELECT', %(columns)s::text[]), ('INSERT', %(made)s::text[]), ('UPDATE', %(changed)s::text[]))
+                as needed (privilege, names), pg_attribute
+            where attrelid = to_regclass('tasks') and attname = any (names)
+                and not has_column_privilege(attrelid, attnum, privilege)
+            union select 'DELETE' where not has_table_privilege(to_regclass('tasks'), 'DELETE')
+            order by 1),
+        row_security_active(to_regclass('tasks'))
+    """,
+    is_read=True,
 )
+"""Of the catalogue, in one round trip: revisions, table, missing columns, missing privileges, row security."""
+COLUMNS: Final[dict[str, Any]] = {
+    "columns": ["id", "user_id", *FIELDS, "created_at", "updated_at"],
+    "made": ["id", "user_id", *FIELDS],
+    "changed": [*FIELDS, "updated_at"],
+}
+"""The columns that statements read, make and change: the parameters of `FACTS`."""
+
+
+@cache
+def newest_revision() -> str:
+    """Revisions have four digits, and their files begin with them."""
+    return max(file.name for file in MIGRATIONS.joinpath("versions").iterdir() if file.name.endswith(".py"))[:4]
+
+
+def require_ready(facts: Sequence[Any]) -> None:
+    """Raises a `StorageError` with the remedy unless tasks can be served. `facts` is the row that `FACTS` returns.
+
+    A later revision will do: a new release's schema comes first, and the old release still serves.
+    """
+    revisions, has_tasks, missing_columns, missing_privileges, is_filtered = facts
+    found = revisions.split(", ") if revisions else []
+    if foreign := [revision for revision in found if not re.fullmatch("[0-9]{4}", revision)]:
+        raise StorageOutdated(f"its alembic_version, {foreign[0]}, is not ours: give Taskward a database of its own")
+    if not found or min(found) < newest_revision():
+        raise _outdated(revisions or "empty")
+    if not has_tasks or missing_columns:
+        lacks = f"column {missing_columns[0]}" if has_tasks else "table tasks"
+        raise StorageOutdated(f"its schema says {revisions} but has no {lacks}: restore it from a backup")
+    if missing_privileges:
+        raise StorageUnavailable(
+            f"its role may not {', '.join(missing_privileges)} on tasks: grant that (docs/operations.md has the grants)"
+        )
+    if is_filtered:
+        raise StorageUnavailable("row security on tasks applies to its role: disable it, or give the role bypassrls")
+
+
+def require_schema(error: psycopg.Error) -> None:
+    """Raises `StorageOutdated` for the error that `FACTS` meets where no migration has ever run."""
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        raise _outdated("empty") from None
+
+
+def _outdated(revisions: str) -> StorageOutdated:
+    return StorageOutdated(f"its schema is {revisions}, this release needs {newest_revision()}: run `taskward migrate`")
 
 
 class PostgresReadiness:
@@ -38,72 +93,19 @@ class PostgresReadiness:
     async def check(self) -> None:
         """Raises `StorageUnavailable`, `StorageOverloaded` or `StorageOutdated` where tasks cannot be served.
 
-        Does not ask where it was answered lately, so that probes do not keep a serverless database awake.
+        Does not ask if an operation succeeded lately, so that probes do not keep a serverless database awake.
         """
-        if self._database.has_succeeded_within(FRESH_SECONDS):
+        if self._database.health.has_succeeded_within(FRESH_SECONDS):
             return
         try:
-            await self._database.run(require_current)
-        except SQLAlchemyError as error:
-            log.warning("not ready", **failures.describe(error))
-            raise failures.meaning(error) from None
+            require_ready(await self._facts())
         except StorageError as error:
             log.warning("not ready", error=type(error).__name__, reason=str(error))
             raise
 
-
-class _Attempts(Thread):
-    """Tries until it succeeds or cannot succeed. A thread of its own, because no driver's timeout bounds all of it."""
-
-    def __init__(self, engine: Engine, *, schema: bool) -> None:
-        super().__init__(daemon=True)
-        self._engine = engine
-        self._schema = schema
-        self._waits = False
-        self.failure: StorageError | None = StorageUnavailable("it cannot be reached: there is no answer")
-
-    def run(self) -> None:
-        while not self._succeeds():
-            sleep(RETRY_SECONDS)  # the server announces nothing
-
-    def _succeeds(self) -> bool:
-        """Whether there is no need to go on."""
+    async def _facts(self) -> Sequence[Any]:
         try:
-            with self._engine.connect() as connection:
-                require_current(connection) if self._schema else connection.execute(text("select 1"))
-        except SQLAlchemyError as error:
-            self.failure, is_final = _reason(error)
-            if not (is_final or self._waits):
-                self._waits = True
-                log.info("waiting for the database", **failures.describe(error))
-            return is_final
-        except StorageError as error:
-            self.failure = error
-            return True
-        self.failure = None
-        return True
-
-
-def wait_until_ready(engine: Engine, *, patience: float, schema: bool = True) -> None:
-    """Returns once the server answers and, unless `schema` is false, its schema is current.
-
-    A server that is only waking up is waited for, `patience` seconds; what waiting cannot mend is raised at once.
-    Raises a `StorageError` that says what is wrong, and quotes no password.
-    """
-    attempts = _Attempts(engine, schema=schema)
-    attempts.start()
-    attempts.join(patience)
-    if attempts.failure:
-        raise attempts.failure
-
-
-def _reason(error: SQLAlchemyError) -> tuple[StorageError, bool]:
-    """What is wrong, and whether it will stay so."""
-    cause = failures.cause_of(error)
-    if isinstance(cause, UnsuitableDatabase):
-        return StorageUnavailable(f"it is not fit for tasks: {cause}"), True
-    if isinstance(cause, psycopg.OperationalError | psycopg.ProgrammingError) and not cause.sqlstate:
-        words = " ".join(str(cause).split())  # names host, port, user and database, never the password
-        return StorageUnavailable(f"it cannot be reached: {words}"), bool(_HOPELESS.search(words))
-    failure = failures.meaning(error)
-    return type(failure)(f"it refuses to be read: {failures.words(error)}"), not isinstance(failure, StorageUnavailable)
+            return (await self._database.run(FACTS, COLUMNS))[0]
+        except psycopg.Error as error:
+            require_schema(error)
+            raise failures.meaning(error) from None

@@ -1,22 +1,18 @@
-"""The schema's revisions: bring a database to the newest, and tell whether it is there."""
+"""The schema's revisions: brings a database to the newest, through Alembic and SQLAlchemy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
-from adapters.postgres.connections.engine import driver_connection
-from adapters.postgres.connections.guard import lift_guard
+from adapters.postgres.connections.connection import libpq_parameters, require_suitable
+from adapters.postgres.schema.readiness import MIGRATIONS
 from domain.errors import StorageOutdated
 
-_REVISIONS: Final = text("select version_num from alembic_version")
-_MIGRATIONS: Final = files("migrations")  # beside this package, installed or in a checkout
 # Any constant serves, as long as all releases use the same. Of the transaction, not the session: a transaction
 # pooler hands the session on.
 _LOCK: Final = text("select pg_advisory_xact_lock(7249836501)")
@@ -24,14 +20,24 @@ _LOCK: Final = text("select pg_advisory_xact_lock(7249836501)")
 _LOCK_TIMEOUT: Final = text("set local lock_timeout = '30s'")
 
 
+def create_migration_engine(url: str) -> Engine:
+    """For what is about the table itself, and so about all owners. `url` is a libpq URI. Nothing is opened yet."""
+    parameters = libpq_parameters(url)
+
+    def connect() -> "psycopg.Connection[Any]":
+        connection = psycopg.connect(**parameters, prepare_threshold=None)
+        require_suitable(connection.info)
+        return connection
+
+    return create_engine(
+        "postgresql+psycopg://", creator=connect, poolclass=NullPool, use_native_hstore=False, hide_parameters=True
+    )
+
+
 @contextmanager
 def changing(engine: Engine) -> Iterator[Connection]:
-    """One transaction in which nobody else changes the schema: those who do so at once wait for each other.
-
-    It is about the table itself, and so about all owners: nothing holds it to one.
-    """
-    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
-        lift_guard(driver_connection(connection))
+    """One transaction in which nobody else changes the schema: those who do so at once wait for each other."""
+    with engine.begin() as connection:
         connection.execute(_LOCK_TIMEOUT)
         connection.execute(_LOCK)
         yield connection
@@ -47,32 +53,10 @@ def upgrade(engine: Engine) -> None:
     from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config(attributes={"engine": engine})
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     try:
         command.upgrade(config, "head")
     except DBAPIError as error:
         raise type(failures.meaning(error))(f"the migration was undone: {failures.words(error)}") from None
     except CommandError as error:
         raise StorageOutdated(f"nothing was migrated: {error}") from None
-
-
-def require_current(connection: Connection) -> None:
-    """Raises `StorageOutdated` unless the schema is at the newest revision that this release knows, or later.
-
-    Later is right: while a new release is rolled out, its schema is there first, and the old one still serves.
-    """
-    try:
-        found = {revision for (revision,) in connection.execute(_REVISIONS)}
-    except ProgrammingError as error:
-        if not isinstance(error.orig, psycopg.errors.UndefinedTable):
-            raise
-        found = set()
-    if not found or min(found) < newest_revision():
-        stands = ", ".join(sorted(found)) or "empty"
-        raise StorageOutdated(f"its schema is {stands}, this release needs {newest_revision()}: run `taskward migrate`")
-
-
-@cache
-def newest_revision() -> str:
-    """Revisions are numbered, and their files named by them."""
-    return max(file.name for file in _MIGRATIONS.joinpath("versions").iterdir() if file.name.endswith(".py"))[:4]

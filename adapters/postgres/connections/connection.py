@@ -1,0 +1,148 @@
+"""One connection to PostgreSQL: opened, asked, and ended from outside when its statement runs too long."""
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import ssl
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import psycopg
+from psycopg.adapt import Transformer
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import ConnStatus, TransactionStatus
+
+from adapters.postgres.connections.guard import NoServerCursor, Statement, cursor_for
+from adapters.postgres.connections.prepared import PREPARE_THRESHOLD, is_safe_to_prepare
+
+Rows = list[tuple[Any, ...]]
+
+CANCEL_ATTEMPTS: Final = 2
+CANCEL_SECONDS: Final = 1.0
+"""How often the server is asked to cancel a statement, and how long each time, before its connection is cut."""
+
+# A silent network is noticed within 45 s on an idle connection, within 10 s on one that waits for an acknowledgement.
+_DEFAULTS: Final = {
+    "application_name": "taskward",
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+class UnsuitableDatabase(psycopg.OperationalError):
+    """Tasks could be stored there, but not read again as they were. Its text says what to change."""
+
+
+class Connection:
+    """Belongs to one event loop and one caller at a time. Sends only the statements that it was opened for."""
+
+    def __init__(self, driver: "psycopg.AsyncConnection[Any]") -> None:
+        self._driver = driver
+        self._cursor = driver.cursor(binary=True)
+        # libpq closes its own descriptor when it notices a loss; this one stays until `close`.
+        self._socket = socket.socket(fileno=os.dup(driver.fileno()))
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        # It has no connection, so that it loads times in UTC, whatever zone the session has.
+        self._transformer = Transformer()
+
+    async def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Rows:
+        """The rows of the answer. Raises psycopg's errors, and `OwnershipViolation` for a text that is not allowed."""
+        await self._cursor.execute(statement.text, parameters)
+        self._transformer.set_pgresult(self._cursor.pgresult)
+        return self._transformer.load_rows(0, self._cursor.rowcount, tuple)
+
+    def is_usable(self) -> bool:
+        """Whether the server has not hung up, as far as the socket knows: no round trip is made.
+
+        The server's last words and the end of the stream come one after the other, so it reads until it is quiet.
+        """
+        pgconn = self._driver.pgconn
+        try:
+            while self._poll.poll(0):
+                pgconn.consume_input()
+        except psycopg.Error:
+            return False
+        return pgconn.status == ConnStatus.OK
+
+    def is_sound(self) -> bool:
+        """Whether nothing is left of the last statement, even of one that failed."""
+        pgconn = self._driver.pgconn
+        return pgconn.status == ConnStatus.OK and pgconn.transaction_status == TransactionStatus.IDLE
+
+    def prepare_no_more(self) -> None:
+        self._driver.prepare_threshold = None
+
+    async def stop(self, has_ended: asyncio.Event) -> None:
+        """Ends the statement that runs: cancels it on the server, or else cuts the connection."""
+        for _ in range(CANCEL_ATTEMPTS):  # a cancel can overtake its statement, and is then lost
+            with contextlib.suppress(psycopg.Error, OSError):  # no descriptor may be left
+                await self._driver.cancel_safe(timeout=CANCEL_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await has_ended.wait()
+                return
+        self.cut()
+
+    def cut(self) -> None:
+        """Ends the connection from outside: whoever waits for an answer on it goes on at once."""
+        with contextlib.suppress(OSError):  # it has ended by itself
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        self._socket.close()
+        await self._driver.close()
+
+
+class Connector:
+    """Opens connections that send only the allowed statements. `url` is a libpq URI, `timeout` in seconds."""
+
+    def __init__(self, url: str, allowed: Collection[Statement], *, timeout: int = 5, prepares: str = "auto") -> None:
+        self._parameters = {"connect_timeout": timeout} | libpq_parameters(url)
+        self._cursor = cursor_for(allowed)
+        self._timeout = timeout
+        self._prepares = prepares
+
+    async def open(self, *, may_prepare: bool = True) -> Connection:
+        """Raises psycopg's errors, `UnsuitableDatabase` among them."""
+        driver = await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True, prepare_threshold=None)
+        try:
+            require_suitable(driver.info)
+            if may_prepare and (
+                self._prepares == "on" or (self._prepares == "auto" and await is_safe_to_prepare(driver, self._timeout))
+            ):
+                driver.prepare_threshold = PREPARE_THRESHOLD
+            driver.cursor_factory = self._cursor
+            driver.server_cursor_factory = NoServerCursor
+            return Connection(driver)
+        except BaseException:
+            await driver.close()
+            raise
+
+
+def libpq_parameters(url: str) -> dict[str, Any]:
+    """What the URL says, as libpq understands it, over our defaults."""
+    parameters = _DEFAULTS | conninfo_to_dict(url) | {"client_encoding": "utf8"}
+    if parameters.get("sslrootcert") == "system":
+        _find_the_systems_authorities()
+    return parameters
+
+
+def require_suitable(info: psycopg.ConnectionInfo) -> None:
+    """Raises `UnsuitableDatabase` where texts or times would not come back as they were stored."""
+    encoding, date_style = info.parameter_status("server_encoding"), info.parameter_status("DateStyle")
+    if encoding not in {None, "UTF8"} or (date_style and not date_style.startswith("ISO")):
+        raise UnsuitableDatabase(f"its encoding is {encoding} and its DateStyle {date_style}, not UTF8 and ISO")
+
+
+def _find_the_systems_authorities() -> None:
+    """psycopg's bundled OpenSSL has no usable path to them; use Python's."""
+    paths = ssl.get_default_verify_paths()
+    for variable, place in ((paths.openssl_cafile_env, paths.cafile), (paths.openssl_capath_env, paths.capath)):
+        if place:
+            os.environ.setdefault(variable, place)

@@ -1,0 +1,34 @@
+"""Whether the database is there, as its operations show. A loss and its end are logged once each."""
+
+from math import inf
+from time import monotonic
+
+import structlog
+
+from adapters.postgres import failures
+from domain.errors import StorageUnavailable
+
+log = structlog.get_logger()
+
+
+class DatabaseHealth:
+    def __init__(self) -> None:
+        self._last_success = -inf
+        self._is_lost = False
+
+    def has_succeeded_within(self, seconds: float) -> bool:
+        """Whether an operation has, and none has failed since for want of the database."""
+        return monotonic() - self._last_success < seconds
+
+    def succeeded(self) -> None:
+        self._last_success = monotonic()
+        if self._is_lost:
+            self._is_lost = False
+            log.info("database regained")
+
+    def failed(self, error: Exception) -> None:
+        if isinstance(failures.meaning(error), StorageUnavailable):
+            self._last_success = -inf
+        if failures.is_connection_loss(error) and not self._is_lost:
+            self._is_lost = True
+            log.warning("database lost", **failures.describe(error))
