@@ -2,27 +2,22 @@
 
 import json
 import re
-from typing import cast
-
-from sqlalchemy import create_engine
-from sqlalchemy.sql import ClauseElement, Executable
 
 from adapters.postgres import statements
+from domain.listing import Order
 
-_DIALECT = create_engine("postgresql+psycopg://").dialect
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
-
-def _text(statement: Executable) -> str:
-    return str(cast("ClauseElement", statement).compile(dialect=_DIALECT))
-
-
 TEXTS = {
-    "add": _text(statements.ADD),
-    "get": _text(statements.GET),
-    "list": _text(statements.LIST[False, False, True]),
-    "delete": _text(statements.DELETE[False]),
-} | {f"update {','.join(fields)}": _text(update[False]) for fields, update in statements.UPDATE.items() if fields}
+    "add": statements.ADD.text,
+    "get": statements.GET.text,
+    "list": statements.LIST[False, False, Order.NEWEST].text,
+    "delete": statements.DELETE[False].text,
+} | {
+    f"update {','.join(fields)}": statement.text
+    for (fields, expects), statement in statements.UPDATE.items()
+    if fields and not expects
+}
 
 
 def numbered() -> str:

@@ -1,16 +1,49 @@
 """The executor and the repository on a real server."""
 
-import gc
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
+import psycopg
 import pytest
-from sqlalchemy import Connection, text
 
-from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
 from adapters.postgres.connections.executor import DatabaseExecutor
-from adapters.postgres.connections.guard import lift_guard
+from adapters.postgres.connections.guard import Statement
 from adapters.postgres.repository import PostgresTaskRepository
+from tests.executors import executor, running
 from tests.postgres.wire import Wire, tapped
+
+PASS = Statement("select pg_advisory_xact_lock_shared(%(gate)s)", is_read=False)
+RAISE = Statement("select raise_for_test(%(sqlstate)s)", is_read=False)
+READ_AND_RAISE = Statement("select raise_for_test(%(sqlstate)s) -- a read", is_read=True)
+
+
+class Gate:
+    """Whoever sends `PASS` waits on the server until the gate is opened."""
+
+    def __init__(self, keeper: psycopg.Connection) -> None:
+        self._keeper = keeper
+        self.number = uuid4().int % 2**31
+        self._keeper.execute("select pg_advisory_lock(%s)", [self.number])
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        return {"gate": self.number}
+
+    async def until_waiting(self, count: int = 1) -> None:
+        """Returns once so many wait at the gate. The server announces nothing, so it is asked again and again."""
+        query = "select count(*) from pg_locks where locktype = 'advisory' and objid = %s and not granted"
+        while self._keeper.execute(query, [self.number]).fetchone() != (count,):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+
+    def open(self) -> None:
+        self._keeper.execute("select pg_advisory_unlock(%s)", [self.number])
+
+
+@pytest.fixture
+def gate(database_url: str) -> Iterator[Gate]:
+    with psycopg.connect(database_url, autocommit=True) as keeper:
+        yield Gate(keeper)
 
 
 @pytest.fixture
@@ -21,11 +54,9 @@ def wire(database_url: str) -> Iterator[Wire]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[DatabaseExecutor]:
-    """One connection and one waiting place, so that a lost worker or a lost place would show."""
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=1)
-    database.start()
-    yield database
-    await database.close()
+    """One connection and one waiting place, so that a lost place would show."""
+    async with running(executor(database_url, PASS, RAISE, READ_AND_RAISE, deadline=1)) as database:
+        yield database
 
 
 @pytest.fixture
@@ -36,28 +67,21 @@ def tasks(database: DatabaseExecutor) -> PostgresTaskRepository:
 @pytest.fixture
 async def wire_tasks(wire: Wire) -> AsyncIterator[PostgresTaskRepository]:
     """Over one connection, on which nothing but their statements is sent."""
-    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
-    database = DatabaseExecutor(engine, connections=1, queue=10, deadline=5)
-    database.start()
-    yield PostgresTaskRepository(database)
-    await database.close()
+    async with running(executor(wire.url, queue=10, prepares="off")) as database:
+        yield PostgresTaskRepository(database)
+
+
+@pytest.fixture(scope="session")
+def _raising_function(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "create sequence raised_for_test;"
+            " create function raise_for_test(code text) returns void language plpgsql as"
+            " $$ begin perform nextval('raised_for_test'); raise exception 'planted-row' using errcode = code; end $$"
+        )
 
 
 @pytest.fixture
-def uncollected() -> Iterator[None]:
-    """The collector does not come."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.fixture
-def fail(sqlstate: str) -> Callable[[Connection], None]:
-    """An operation that the server fails, so."""
-    statement = text(f"do $$ begin raise exception 'planted-row' using errcode = '{sqlstate}'; end $$")
-
-    def operation(connection: Connection) -> None:
-        lift_guard(driver_connection(connection))  # which lets no code pass
-        connection.execute(statement)
-
-    return operation
+def raising(_raising_function: None, database: DatabaseExecutor) -> DatabaseExecutor:
+    """A database on which `RAISE` fails with an SQLSTATE of the test's choice."""
+    return database

@@ -4,38 +4,24 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.postgres.connections.engine import create_postgres_engine, libpq_parameters
+from adapters.postgres.connections import pool
+from adapters.postgres.connections.connection import Connection, Connector, libpq_parameters
 from adapters.postgres.connections.executor import DatabaseExecutor
 from domain.errors import StorageUnavailable
 from tests.databases import with_parameters
+from tests.executors import BACKEND, SLEEP, TEXT, backend, executor, running
 from tests.postgres.wire import tapped
 
 PATIENCE_SECONDS = 20
-
-
-def backend(connection: Connection) -> int:
-    return int(connection.execute(text("select pg_backend_pid()")).scalar_one())
-
-
-@asynccontextmanager
-async def crew(url: str, *, connections: int, deadline: float) -> AsyncIterator[DatabaseExecutor]:
-    engine = create_postgres_engine(url, connect_timeout=2, initialize=False)
-    database = DatabaseExecutor(engine, connections=connections, queue=100, deadline=deadline)
-    database.start()
-    yield database
-    await database.close()
 
 
 def test_a_silent_network_is_noticed_in_time_or_in_the_time_that_the_url_says() -> None:
@@ -51,7 +37,7 @@ def test_the_systems_authorities_are_those_that_python_trusts(monkeypatch: pytes
         monkeypatch.setenv(name, "")  # so that it is put back
         monkeypatch.delenv(name)
     trusted = ssl.get_default_verify_paths()
-    create_postgres_engine("postgresql://user@host/tasks?sslrootcert=system")
+    libpq_parameters("postgresql://user@host/tasks?sslrootcert=system")
     named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
     assert named == [trusted.cafile, trusted.capath]
 
@@ -59,40 +45,40 @@ def test_the_systems_authorities_are_those_that_python_trusts(monkeypatch: pytes
 async def test_a_server_that_is_silent_after_the_login_costs_no_worker(database_url: str) -> None:
     with tapped(database_url) as wire:
         wire.is_mute = True
-        async with crew(wire.url, connections=2, deadline=0.2) as database:
+        async with running(executor(wire.url, connections=2, queue=100, deadline=0.2)) as database:
             for _ in range(3):
                 with pytest.raises(StorageUnavailable):
-                    await database.run(backend)
+                    await backend(database)
             wire.is_mute = False
-            assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS)
+            assert await asyncio.wait_for(_answered(database), PATIENCE_SECONDS)
 
 
 async def test_a_server_that_falls_silent_costs_no_worker(database_url: str) -> None:
     with tapped(database_url) as wire:
-        async with crew(wire.url, connections=1, deadline=0.2) as database:
-            assert await _answered(database, backend)
+        async with running(executor(wire.url, connections=1, queue=100, deadline=0.2)) as database:
+            assert await _answered(database)
             wire.is_mute = True
             with pytest.raises(StorageUnavailable):
-                await database.run(backend)
+                await backend(database)
             wire.is_mute = False
-            assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS)
+            assert await asyncio.wait_for(_answered(database), PATIENCE_SECONDS)
 
 
 async def test_a_connection_that_is_half_closed_while_idle_is_replaced_unnoticed(database_url: str) -> None:
     with tapped(database_url) as wire:
-        async with crew(wire.url, connections=1, deadline=5) as database:
-            first = await database.run(backend)
+        async with running(executor(wire.url, connections=1, queue=100, deadline=5)) as database:
+            first = await backend(database)
             for client in wire.clients:
                 client.shutdown(socket.SHUT_WR)
-            assert await database.run(backend) != first
+            assert await backend(database) != first
 
 
 async def test_answers_that_come_late_are_answers_to_what_was_asked(database_url: str) -> None:
     with tapped(database_url) as wire:
         wire.delay_seconds = 0.05
-        async with crew(wire.url, connections=4, deadline=20) as database:
-            asked = range(16)
-            assert await asyncio.gather(*(database.run(partial(_echo, number=number)) for number in asked)) == [*asked]
+        async with running(executor(wire.url, connections=4, queue=100, deadline=20)) as database:
+            answers = await asyncio.gather(*(database.run(TEXT, {"text": str(number)}) for number in range(16)))
+            assert answers == [[(str(number),)] for number in range(16)]
 
 
 async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_costs_nothing(
@@ -100,34 +86,32 @@ async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_cos
 ) -> None:
     name = f"slow-{uuid4()}"
     with tapped(with_parameters(database_url, application_name=name)) as wire:
-        async with crew(wire.url, connections=1, deadline=0.2) as database:
-            first = await _answered(database, backend)
+        async with running(executor(wire.url, connections=1, queue=100, deadline=0.2)) as database:
+            first = await _answered(database)
             wire.delay_seconds, before = 60, wire.answers
             with pytest.raises(StorageUnavailable):
-                await database.run(backend)
+                await backend(database)
             assert wire.answers == before
             wire.delay_seconds = 0
-            assert await asyncio.wait_for(_answered(database, backend), PATIENCE_SECONDS) != first
+            assert await asyncio.wait_for(_answered(database), PATIENCE_SECONDS) != first
             query = "select count(*) from pg_stat_activity where application_name = %s"
             while out_of_band.execute(query, [name]).fetchone() != (1,):  # noqa: ASYNC110 - the server tells no event
                 await asyncio.sleep(0.01)
-
-
-def _echo(connection: Connection, number: int) -> int:
-    return int(connection.execute(text(f"select {number}")).scalar_one())
 
 
 async def test_when_a_host_of_the_url_is_gone_the_next_one_serves(database_url: str) -> None:
     with tapped(database_url) as second, ExitStack() as cleanup:
         first = cleanup.enter_context(tapped(database_url))
         hosts = ",".join(str(conninfo_to_dict(wire.url)["host"]) for wire in (first, second))
-        async with crew(with_parameters(first.url, host=hosts), connections=1, deadline=5) as database:
-            assert await database.run(backend)
+        async with running(
+            executor(with_parameters(first.url, host=hosts), connections=1, queue=100, deadline=5)
+        ) as database:
+            assert await backend(database)
             assert second.clients == []
             cleanup.close()
             for client in first.clients:
                 client.shutdown(socket.SHUT_RDWR)
-            assert await database.run(backend)
+            assert await backend(database)
             assert second.clients
 
 
@@ -141,26 +125,90 @@ def narrow_url(database_url: str, out_of_band: psycopg.Connection) -> Iterator[s
     out_of_band.execute(sql.SQL("drop role {0}").format(sql.Identifier(role)))
 
 
-async def test_fewer_connections_than_workers_serve_all(narrow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: set[float] = set()
-    sleep = asyncio.sleep
-
-    async def noted(seconds: float) -> None:
-        slept.add(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", noted)
-    async with crew(narrow_url, connections=6, deadline=5) as database:
-        assert await database.run(backend)
-        backends = await asyncio.gather(*(database.run(backend) for _ in range(60)))
+async def test_fewer_connections_than_places_serve_all(narrow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "REST_SECONDS", 3600.0)
+    async with running(executor(narrow_url, connections=6, queue=100)) as database:
+        assert await backend(database)
+        backends = await asyncio.gather(*(backend(database) for _ in range(60)))
     assert 1 <= len(set(backends)) <= 2
-    assert slept == {0.5}  # for so long a worker without a connection leaves the work to the others
 
 
-async def _answered(database: DatabaseExecutor, operation: Callable[[Connection], int]) -> int:
+async def test_a_place_that_could_not_be_filled_is_tried_again_after_a_rest(
+    narrow_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "REST_SECONDS", 0.0)
+    async with running(executor(narrow_url, connections=3, queue=100)) as database:
+        others = [psycopg.connect(narrow_url)]
+        await backend(database)
+        await asyncio.gather(*(backend(database) for _ in range(20)))
+        for other in others:
+            other.close()
+
+        async def both_used() -> None:
+            while len(set(await asyncio.gather(*(backend(database) for _ in range(20))))) < 2:
+                pass
+
+        await asyncio.wait_for(both_used(), PATIENCE_SECONDS)
+
+
+class HangingSecond:
+    """Opens the first connection, and never the others."""
+
+    def __init__(self, url: str) -> None:
+        self._connector = Connector(url, [BACKEND, SLEEP])
+        self.asked = 0
+
+    async def open(self, *, may_prepare: bool) -> Connection:
+        self.asked += 1
+        if self.asked > 1:
+            await asyncio.Event().wait()
+        return await self._connector.open(may_prepare=may_prepare)
+
+
+async def test_a_login_that_hangs_keeps_no_request_from_a_free_connection(database_url: str) -> None:
+    opener = HangingSecond(database_url)
+    async with running(DatabaseExecutor(opener.open, connections=2, queue=10, deadline=300)) as database:
+        await backend(database)
+        both = asyncio.gather(backend(database), backend(database))  # one of them finds no connection free
+        first, second = await asyncio.wait_for(both, PATIENCE_SECONDS)
+        assert first == second
+        assert opener.asked == 2
+
+
+async def test_never_more_logins_than_places(database_url: str) -> None:
+    opener = HangingSecond(database_url)
+    opener.asked = 1
+    async with running(DatabaseExecutor(opener.open, connections=2, queue=10, deadline=0.1)) as database:
+        for _ in range(5):
+            with pytest.raises(StorageUnavailable, match="the deadline passed"):
+                await backend(database)
+        assert opener.asked == 3
+
+
+async def test_a_connection_asked_for_before_the_distrust_is_not_used(database_url: str) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+    connector = Connector(database_url, [BACKEND])
+    prepares: list[bool] = []
+
+    async def open_late(*, may_prepare: bool) -> Connection:
+        prepares.append(may_prepare)
+        asked.set()
+        await release.wait()
+        return await connector.open(may_prepare=may_prepare)
+
+    async with running(DatabaseExecutor(open_late, connections=1, queue=1, deadline=300)) as database:
+        answer = asyncio.ensure_future(backend(database))
+        await asked.wait()
+        database.distrust()
+        release.set()
+        assert await asyncio.wait_for(answer, PATIENCE_SECONDS)
+    assert prepares == [True, False]
+
+
+async def _answered(database: DatabaseExecutor) -> int:
     """The answer as soon as there is one."""
     while True:
         try:
-            return await database.run(operation)
-        except (StorageUnavailable, SQLAlchemyError):
+            return await backend(database)
+        except (StorageUnavailable, psycopg.Error):
             await asyncio.sleep(0.01)

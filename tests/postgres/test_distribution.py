@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from adapters.postgres.connections.engine import create_postgres_engine
 from alembic import command
 from psycopg import sql
 from sqlalchemy.sql import ClauseElement, Executable
 
-from adapters.postgres.connections.engine import create_postgres_engine
 from adapters.postgres.schema.distribution import distribute
 from adapters.postgres.schema.revisions import newest_revision, require_current, upgrade
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable

@@ -1,176 +1,185 @@
-"""The database executor: bounded, on time, and never short of a worker."""
+"""The database executor: bounded, on time, and never short of a connection."""
 
 import asyncio
 import gc
-import threading
 import weakref
 from collections.abc import Iterable
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
-from sqlalchemy import Connection, TextClause, text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.util.concurrency import await_
 
-from adapters.postgres.connections import executor, worker
-from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections import connection, executor
 from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.guard import Statement
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageOverloaded, StorageUnavailable
 from domain.task import TaskChanges, TaskDraft, UserId
+from tests.databases import with_parameters
+from tests.executors import SLEEP, TEXT, backend, running
+from tests.executors import executor as executor_on
+from tests.postgres.conftest import PASS, RAISE, Gate
 from tests.postgres.wire import Wire
 
 PATIENCE_SECONDS = 20
-BACKEND = text("select pg_backend_pid()")
-
-
-def backend(connection: Connection) -> int:
-    return int(connection.execute(BACKEND).scalar_one())
+BEGIN = Statement("begin", is_read=False)
+SET_READ_ONLY = Statement("set default_transaction_read_only = on", is_read=False)
 
 
 async def test_one_connection_serves_all(database: DatabaseExecutor) -> None:
-    assert await database.run(backend) == await database.run(backend)
+    assert await backend(database) == await backend(database)
 
 
-async def test_what_an_operation_raises_reaches_the_caller(database: DatabaseExecutor) -> None:
-    def fail(_: Connection) -> None:
-        raise LookupError("x")
-
-    with pytest.raises(LookupError):
-        await database.run(fail)
-    assert await database.run(backend)
+async def test_an_error_of_the_server_reaches_the_caller(raising: DatabaseExecutor) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await raising.run(RAISE, {"sqlstate": "23514"})
+    assert await backend(raising)
 
 
-async def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(
+async def test_a_failed_statement_keeps_its_sound_connection(raising: DatabaseExecutor) -> None:
+    before = await backend(raising)
+    for sqlstate in ("23514", "57014", "XX000", "08006"):
+        with pytest.raises(psycopg.Error):
+            await raising.run(RAISE, {"sqlstate": sqlstate})
+    assert await backend(raising) == before
+
+
+async def test_a_connection_in_a_transaction_is_not_used_again(database_url: str) -> None:
+    async with running(executor_on(database_url, BEGIN)) as database:
+        before = await backend(database)
+        await database.run(BEGIN, {})
+        assert await backend(database) != before
+
+
+async def test_a_closed_connection_is_replaced_unnoticed(
     database: DatabaseExecutor, out_of_band: psycopg.Connection
 ) -> None:
-    lost = await database.run(backend)
+    lost = await backend(database)
     out_of_band.execute("select pg_terminate_backend(%s, 5000)", [lost])
-    assert await database.run(backend) != lost
+    assert await backend(database) != lost
 
 
-async def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_served(database: DatabaseExecutor) -> None:
-    release = asyncio.Event()
-    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
-    waiting = asyncio.ensure_future(database.run(backend))
-    await asyncio.sleep(0)  # both have been accepted
+async def test_a_replaced_connection_leaves_no_descriptor(
+    database: DatabaseExecutor, out_of_band: psycopg.Connection
+) -> None:
+    await backend(database)
+    before = psutil.Process().num_fds()
+    for _ in range(3):
+        out_of_band.execute("select pg_terminate_backend(%s, 5000)", [await backend(database)])
+    await backend(database)
+    assert psutil.Process().num_fds() == before
+
+
+async def test_more_than_the_queue_holds_is_refused_and_the_rest_served(database: DatabaseExecutor, gate: Gate) -> None:
+    running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
+    waiting = asyncio.ensure_future(backend(database))
+    await gate.until_waiting()
     with pytest.raises(StorageOverloaded, match=r"^the queue for the database is full$"):
-        await database.run(backend)
-    release.set()
-    assert await running
+        await backend(database)
+    gate.open()
+    assert await running_one
     assert await waiting
-    assert await database.run(backend)
+    assert await backend(database)
 
 
 @pytest.mark.parametrize(
     ("waited", "others_finish", "told"), [(1.0, 0, 1), (1.5, 0, 299), (1.5, 1, 1), (298.5, 0, 2), (300.5, 0, 1)]
 )
-async def test_who_is_refused_is_told_to_wait_a_second_or_where_nothing_finishes_until_something_is_given_up(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, waited: float, others_finish: int, told: int
+async def test_retry_after_is_a_second_unless_nothing_finishes(
+    database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch, waited: float, others_finish: int, told: int
 ) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=0, deadline=300)
-    database.start()
-    release = asyncio.Event()
-    monkeypatch.setattr(executor, "monotonic", lambda: 1000.0)
-    first = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
-    await asyncio.sleep(0)  # it has been accepted
-    monkeypatch.setattr(executor, "monotonic", lambda: 1000.0 + waited)
-    for _ in range(others_finish):
-        await database.run(backend)
-    second = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
-    await asyncio.sleep(0)
-    with pytest.raises(StorageOverloaded) as refused:
-        await database.run(backend)
-    release.set()
-    await asyncio.gather(first, second)
-    await database.close()
+    async with running(executor_on(database_url, PASS, connections=2, queue=0, deadline=300)) as database:
+        monkeypatch.setattr(executor, "monotonic", lambda: 1000.0)
+        first = asyncio.ensure_future(database.run(PASS, gate.parameters))
+        await gate.until_waiting()
+        monkeypatch.setattr(executor, "monotonic", lambda: 1000.0 + waited)
+        for _ in range(others_finish):
+            await backend(database)
+        second = asyncio.ensure_future(database.run(PASS, gate.parameters))
+        await gate.until_waiting(2)
+        with pytest.raises(StorageOverloaded) as refused:
+            await backend(database)
+        gate.open()
+        await asyncio.gather(first, second)
     assert refused.value.seconds == told
 
 
-async def test_what_finished_when_the_first_was_accepted_may_have_finished_since(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+async def test_what_finished_when_the_first_was_accepted_counts(
+    database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=0, deadline=300)
-    database.start()
-    release = asyncio.Event()
-    monkeypatch.setattr(executor, "monotonic", lambda: 1000.0)
-    await database.run(backend)
-    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
-    await asyncio.sleep(0)  # it has been accepted
-    monkeypatch.setattr(executor, "monotonic", lambda: 1001.5)
-    with pytest.raises(StorageOverloaded) as refused:
-        await database.run(backend)
-    release.set()
-    await running
-    await database.close()
+    async with running(executor_on(database_url, PASS, queue=0, deadline=300)) as database:
+        monkeypatch.setattr(executor, "monotonic", lambda: 1000.0)
+        await backend(database)
+        running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
+        await gate.until_waiting()
+        monkeypatch.setattr(executor, "monotonic", lambda: 1001.5)
+        with pytest.raises(StorageOverloaded) as refused:
+            await backend(database)
+        gate.open()
+        await running_one
     assert refused.value.seconds == 1
 
 
-async def test_an_operation_that_closes_its_connection_costs_no_worker(database: DatabaseExecutor) -> None:
-    def fail(connection: Connection) -> None:
-        connection.close()
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await database.run(fail)
-    assert await database.run(backend)
-
-
-async def test_a_connection_is_left_without_a_word_that_would_be_waited_for(wire: Wire) -> None:
-    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
-    database = DatabaseExecutor(engine, connections=1, queue=0, deadline=5)
-    database.start()
-
-    def fail(connection: Connection) -> None:
-        connection.execute(text("begin"))
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await database.run(fail)
-    await database.close()
-    assert wire.statements == ["begin"]
-
-
-@pytest.mark.usefixtures("uncollected")
-async def test_a_connection_that_is_left_is_forgotten_at_once(
-    database: DatabaseExecutor, out_of_band: psycopg.Connection
-) -> None:
-    used: list[weakref.ref[Connection]] = []
-
-    def use(connection: Connection) -> int:
-        used.append(weakref.ref(connection))
-        return backend(connection)
-
-    out_of_band.execute("select pg_terminate_backend(%s, 5000)", [await database.run(use)])
-    await database.run(use)
-    assert [connection() is None for connection in used] == [True, False]
-
-
-async def test_an_operation_that_waits_too_long_for_its_turn_never_begins(database: DatabaseExecutor) -> None:
-    release = asyncio.Event()
-    begun: list[str] = []
-    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
-    waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
-    for late in (running, waiting):
+async def test_a_statement_that_waits_too_long_is_never_sent(wire: Wire, gate: Gate) -> None:
+    async with running(executor_on(wire.url, PASS, deadline=0.5, prepares="off")) as database:
+        running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
+        await gate.until_waiting()
         with pytest.raises(StorageUnavailable, match="the deadline passed"):
-            await late
-    release.set()
-    await _until_served(database)
-    assert begun == []
+            await database.run(TEXT, {"text": "x"})
+        with pytest.raises(StorageUnavailable, match="the deadline passed"):
+            await running_one
+        await _until_served(database)
+    assert len([text for text in wire.statements if "text" in text]) == 0
 
 
-async def test_an_operation_whose_caller_has_gone_never_begins(database: DatabaseExecutor) -> None:
-    release = asyncio.Event()
-    begun: list[str] = []
-    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
-    waiting = asyncio.ensure_future(database.run(lambda _: begun.append("waiting")))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    release.set()
-    await running
-    await _until_served(database)
-    assert begun == []
+async def test_after_its_deadline_a_second_statement_is_never_sent(wire: Wire) -> None:
+    async with running(executor_on(wire.url, prepares="off")) as database:
+        until = database.until() - 5
+        await backend(database)
+        with pytest.raises(StorageUnavailable, match="the deadline passed"):
+            await database.run(TEXT, {"text": "x"}, until=until)
+        assert len(wire.statements) == 1
+
+
+async def test_a_statement_whose_caller_has_gone_is_never_sent(wire: Wire, gate: Gate) -> None:
+    async with running(executor_on(wire.url, PASS, prepares="off")) as database:
+        running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
+        await gate.until_waiting()
+        waiting = asyncio.ensure_future(database.run(TEXT, {"text": "x"}))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        gate.open()
+        await running_one
+        await _until_served(database)
+    assert not [text for text in wire.statements if "text" in text]
+
+
+async def test_a_read_whose_caller_has_gone_is_given_up(database_url: str, gate: Gate) -> None:
+    read = Statement(PASS.text, is_read=True)
+    async with running(executor_on(database_url, read, deadline=300)) as database:
+        reading = asyncio.ensure_future(database.run(read, gate.parameters))
+        await gate.until_waiting()
+        reading.cancel()
+        await asyncio.wait_for(_until_served(database), PATIENCE_SECONDS)
+        await gate.until_waiting(0)
+
+
+async def test_a_write_whose_caller_has_gone_runs_to_its_end(
+    database_url: str, out_of_band: psycopg.Connection, alice: UserId
+) -> None:
+    async with running(executor_on(database_url, connections=1, deadline=300)) as database:
+        tasks = PostgresTaskRepository(database)
+        task, _ = await tasks.add(alice, TaskDraft("Old"))
+        with out_of_band.transaction():
+            out_of_band.execute("select 1 from tasks where id = %s for update", [task.id])
+            writing = asyncio.ensure_future(tasks.update(alice, task.id, TaskChanges(title="New")))
+            while out_of_band.execute("select 1 from pg_locks where not granted").fetchone() is None:  # noqa: ASYNC110 - the server announces nothing
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait([writing])
+        assert (await tasks.get(alice, task.id)).title == "New"
 
 
 async def test_a_write_that_is_given_up_does_not_happen_later(
@@ -185,132 +194,148 @@ async def test_a_write_that_is_given_up_does_not_happen_later(
     assert await tasks.get(alice, task.id) == task
 
 
-async def test_a_cancelled_statement_costs_its_connection_so_that_the_cancel_hits_no_other(
-    database: DatabaseExecutor,
-) -> None:
-    first = await database.run(backend)
+async def test_a_cancelled_statement_costs_its_connection(database: DatabaseExecutor) -> None:
+    first = await backend(database)
     with pytest.raises(StorageUnavailable):
-        await database.run(lambda connection: connection.execute(text("select pg_sleep(60)")))
+        await database.run(SLEEP, {})
     await _until_served(database)
-    second = await database.run(backend)
+    second = await backend(database)
     assert second != first
-    assert await database.run(backend) == second
+    assert await backend(database) == second
 
 
-async def test_once_a_statement_is_cancelled_nobody_waits_for_its_cancel_any_longer(
+async def test_nobody_waits_for_a_cancel_once_its_statement_has_ended(
     database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "CANCEL_SECONDS", 3600.0)
+    monkeypatch.setattr(connection, "CANCEL_SECONDS", 3600.0)
     with pytest.raises(StorageUnavailable):
-        await database.run(lambda connection: connection.execute(text("select pg_sleep(60)")))
+        await database.run(SLEEP, {})
     await asyncio.wait_for(_until_served(database), PATIENCE_SECONDS)
 
 
-async def test_a_cancel_that_is_under_way_is_over_before_anything_else_begins(
-    database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def held_cancels(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """No cancel is over before this event."""
+    over = asyncio.Event()
+
+    async def cancel(*_: object, **__: object) -> None:
+        await over.wait()
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "cancel_safe", cancel)
+    return over
+
+
+async def test_a_cancel_is_over_before_the_next_statement_is_sent(
+    wire: Wire, gate: Gate, held_cancels: asyncio.Event
 ) -> None:
-    events: list[str] = []
-    others, release = threading.Event(), asyncio.Event()
-
-    def cancel(*_: object, **__: object) -> None:
-        others.wait(0.2)  # there are none
-        events.append("cancelled")
-
-    def other(_: Connection) -> None:
-        events.append("other")
-        others.set()
-
-    monkeypatch.setattr(psycopg.Connection, "cancel_safe", cancel)
-    with pytest.raises(StorageUnavailable):
-        await database.run(lambda _: await_(release.wait()))
-    release.set()
-    await database.run(other)
-    assert events == ["cancelled", "other"]
+    async with running(executor_on(wire.url, PASS, deadline=0.2, queue=10, prepares="off")) as database:
+        before = await backend(database)
+        with pytest.raises(StorageUnavailable):
+            await database.run(PASS, gate.parameters)
+        gate.open()  # the statement ends by itself while its cancel is under way
+        with pytest.raises(StorageUnavailable):
+            await database.run(TEXT, {"text": "x"})
+        assert not [text for text in wire.statements if "text" in text]
+        held_cancels.set()
+        await _until_served(database)
+        assert await backend(database) != before
 
 
-async def test_an_operation_that_ends_late_by_itself_costs_its_connection_too(database: DatabaseExecutor) -> None:
-    first = await database.run(backend)
-    release = asyncio.Event()
+async def test_a_read_only_server_is_left_with_all_connections(database_url: str, gate: Gate, alice: UserId) -> None:
+    async with running(executor_on(database_url, PASS, SET_READ_ONLY, connections=2, queue=20)) as database:
+        passing = [asyncio.ensure_future(database.run(PASS, gate.parameters)) for _ in range(2)]
+        await gate.until_waiting(2)
+        gate.open()
+        await asyncio.gather(*passing)
+        before = {await backend(database)}
+        await asyncio.gather(*(database.run(SET_READ_ONLY, {}) for _ in range(2)))
+        with pytest.raises(StorageUnavailable):
+            await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+        after = {await backend(database)}
+        assert before.isdisjoint(after)
+        await asyncio.gather(*(PostgresTaskRepository(database).add(alice, TaskDraft("x")) for _ in range(4)))
 
-    def late(connection: Connection) -> int:
-        await_(release.wait())
-        return backend(connection)
 
-    with pytest.raises(StorageUnavailable):
-        await database.run(late)
-    release.set()  # while the cancel is under way
-    await _until_served(database)
-    assert await database.run(backend) != first
-
-
-async def test_a_server_that_takes_no_writes_any_more_is_left_with_all_connections(
-    database_url: str, alice: UserId
+async def test_a_server_that_stays_read_only_costs_connections_once_a_second(
+    database_url: str, alice: UserId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=20)
-    database.start()
-
-    async def on_both(statement: TextClause) -> set[int]:
-        barrier = asyncio.Barrier(2)
-
-        def execute(connection: Connection) -> int:
-            await_(barrier.wait())
-            connection.execute(statement)
-            return backend(connection)
-
-        return set(await asyncio.gather(*(database.run(execute) for _ in range(2))))
-
-    before = await on_both(text("set default_transaction_read_only = on"))
-    with pytest.raises(StorageUnavailable):
-        await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
-    after = await on_both(BACKEND)
-    assert before.isdisjoint(after)
-    assert await on_both(BACKEND) == after
-    await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
-    await database.close()
+    url = with_parameters(database_url, options="-c default_transaction_read_only=on")
+    async with running(executor_on(url)) as database:
+        used = []
+        for now in (1000.0, 1000.0, 1000.5, 1000.9, 1001.0, 1001.5):
+            monkeypatch.setattr(executor, "monotonic", lambda now=now: now)
+            with pytest.raises(StorageUnavailable):
+                await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+            used.append(await backend(database))
+        first, second = used[0], used[4]
+        assert used == [first] * 4 + [second] * 2
+        assert first != second
 
 
 async def test_one_locked_row_does_not_hold_up_the_others(
     database_url: str, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=5)
-    database.start()
-    tasks = PostgresTaskRepository(database)
-    locked, free = [(await tasks.add(alice, TaskDraft(title)))[0] for title in ("locked", "free")]
-    with out_of_band.transaction():
-        out_of_band.execute("select 1 from tasks where id = %s for update", [locked.id])
-        waiting = [asyncio.ensure_future(tasks.toggle(alice, locked.id)) for _ in range(6)]
-        while out_of_band.execute("select 1 from pg_locks where not granted").fetchone() is None:  # noqa: ASYNC110 - as below
-            await asyncio.sleep(0)
-        for _ in range(10):
-            assert await tasks.get(alice, free.id) == free
-        assert not any(toggle.done() for toggle in waiting)
-    await asyncio.gather(*waiting)
-    assert (await tasks.get(alice, locked.id)).completed is False
-    await database.close()
+    async with running(executor_on(database_url, connections=2, queue=20)) as database:
+        tasks = PostgresTaskRepository(database)
+        locked, free = [(await tasks.add(alice, TaskDraft(title)))[0] for title in ("locked", "free")]
+        with out_of_band.transaction():
+            out_of_band.execute("select 1 from tasks where id = %s for update", [locked.id])
+            waiting = [asyncio.ensure_future(tasks.toggle(alice, locked.id)) for _ in range(6)]
+            while out_of_band.execute("select 1 from pg_locks where not granted").fetchone() is None:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+            for _ in range(10):
+                assert await tasks.get(alice, free.id) == free
+            assert not any(toggle.done() for toggle in waiting)
+        await asyncio.gather(*waiting)
+        assert (await tasks.get(alice, locked.id)).completed is False
 
 
 @pytest.mark.parametrize(("connections", "at_once"), [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (7, 3)])
-async def test_half_of_the_connections_at_most_serve_one_thing_at_once(
-    database_url: str, connections: int, at_once: int
+async def test_at_most_half_of_the_connections_serve_one_thing(
+    database_url: str, gate: Gate, connections: int, at_once: int
 ) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=connections, queue=20, deadline=20)
-    database.start()
-    barrier, begun, release = asyncio.Barrier(connections), asyncio.Semaphore(0), asyncio.Event()
+    async with running(executor_on(database_url, PASS, connections=connections, queue=20, deadline=20)) as database:
+        waiting = [
+            asyncio.ensure_future(database.run(PASS, gate.parameters, about="one")) for _ in range(connections + 1)
+        ]
+        await gate.until_waiting(at_once)
+        for other in range(connections - at_once):
+            await backend(database, about=other)
+        await gate.until_waiting(at_once)  # no more have come
+        gate.open()
+        await asyncio.gather(*waiting)
 
-    def alike(_: Connection) -> None:
-        begun.release()
-        await_(release.wait())
 
-    await asyncio.gather(*(database.run(lambda _: await_(barrier.wait())) for _ in range(connections)))
-    waiting = [asyncio.ensure_future(database.run(alike, about="one")) for _ in range(connections + 1)]
-    for other in range(connections - at_once):
-        await database.run(backend, about=other)
-    for _ in range(at_once):
-        await begun.acquire()
-    assert begun.locked()  # no more have begun
-    release.set()
-    await asyncio.gather(*waiting)
-    await database.close()
+async def test_users_past_their_deadline_share_half_of_the_connections(
+    database_url: str, out_of_band: psycopg.Connection, bob: UserId
+) -> None:
+    """As where one shard of a cluster is silent: each of its users has one row that cannot be had."""
+    sick = [UserId(f"{bob}-{number}") for number in range(8)]
+    async with running(executor_on(database_url, connections=4, queue=50, deadline=1)) as database:
+        tasks = PostgresTaskRepository(database)
+        locked = {owner: (await tasks.add(owner, TaskDraft("x")))[0] for owner in sick}
+        sound, _ = await tasks.add(bob, TaskDraft("sound"))
+        with out_of_band.transaction():
+            ids = [task.id for task in locked.values()]
+            out_of_band.execute("select 1 from tasks where id = any(%s) for update", [ids])
+            for owners in (sick[:4], sick[4:]):
+                late = await asyncio.gather(
+                    *(tasks.toggle(owner, locked[owner].id) for owner in owners), return_exceptions=True
+                )
+                assert {type(answer) for answer in late} == {StorageUnavailable}
+            await _until_served(database)
+            again = [asyncio.ensure_future(tasks.toggle(owner, locked[owner].id)) for owner in sick]
+            waiting = "select count(distinct pid) from pg_locks where not granted"
+            while out_of_band.execute(waiting).fetchone() != (2,):  # noqa: ASYNC110 - the server announces nothing
+                await asyncio.sleep(0)
+            for _ in range(20):
+                assert await tasks.get(bob, sound.id) == sound
+            assert not any(toggle.done() for toggle in again)
+            await asyncio.gather(*again, return_exceptions=True)
+        await _until_served(database)
+        for owner in sick:  # and one that succeeds has all connections again
+            await tasks.toggle(owner, locked[owner].id)
+        assert not database._shares._late  # noqa: SLF001 - what is forgotten cannot be seen from outside
 
 
 async def test_what_waits_behind_a_locked_row_and_is_given_up_never_begins(
@@ -325,44 +350,40 @@ async def test_what_waits_behind_a_locked_row_and_is_given_up_never_begins(
         assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 2
         await _until_served(database)
     assert await tasks.get(alice, task.id) == task
-    assert await asyncio.gather(*(database.run(backend) for _ in range(2)))  # no place in the queue is lost
+    assert await asyncio.gather(*(backend(database) for _ in range(2)))  # no place in the queue is lost
 
 
 async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, out_of_band: psycopg.Connection) -> None:
-    pid = await database.run(backend)
+    pid = await backend(database)
     await database.close()
     query = "select count(*) from pg_stat_activity where pid = %s"
-    while out_of_band.execute(query, [pid]).fetchone() != (0,):  # noqa: ASYNC110 - the server tells no event
+    while out_of_band.execute(query, [pid]).fetchone() != (0,):  # noqa: ASYNC110 - the server announces nothing
         await asyncio.sleep(0.01)
 
 
-async def test_where_nothing_can_be_reached_that_is_told_at_once() -> None:
-    nowhere = create_postgres_engine("postgresql://nobody@127.0.0.1:1/nowhere", initialize=False)
-    database = DatabaseExecutor(nowhere, connections=2, queue=20, deadline=300)
-    database.start()
-    for _ in range(3):
-        with pytest.raises(OperationalError):
-            await asyncio.wait_for(database.run(backend), PATIENCE_SECONDS)
-    await database.close()
+async def test_where_nothing_can_be_reached_that_is_said_at_once() -> None:
+    nowhere = executor_on("postgresql://nobody@127.0.0.1:1/nowhere", connections=2, queue=20, deadline=300)
+    async with running(nowhere) as database:
+        for _ in range(3):
+            outcomes = await asyncio.wait_for(
+                asyncio.gather(*(backend(database) for _ in range(7)), return_exceptions=True), PATIENCE_SECONDS
+            )
+            assert {type(outcome) for outcome in outcomes} == {psycopg.OperationalError}
 
 
-async def test_who_is_given_up_while_being_connected_leaves_the_place_to_others(wire: Wire) -> None:
-    engine = create_postgres_engine(wire.url, initialize=False)
-    database = DatabaseExecutor(engine, connections=1, queue=0, deadline=0.2)
-    database.start()
-    wire.delay_seconds = 0.3
-    with pytest.raises(StorageUnavailable):
-        await database.run(backend)
-    wire.delay_seconds = 0
-    await asyncio.wait_for(_until_served(database), PATIENCE_SECONDS)
-    await database.close()
+async def test_a_caller_given_up_while_connecting_leaves_the_place_to_others(wire: Wire) -> None:
+    async with running(executor_on(wire.url, queue=0, deadline=0.2)) as database:
+        wire.delay_seconds = 0.3
+        with pytest.raises(StorageUnavailable):
+            await backend(database)
+        wire.delay_seconds = 0
+        await asyncio.wait_for(_until_served(database), PATIENCE_SECONDS)
 
 
-async def test_what_was_never_used_can_be_closed(database_url: str) -> None:
+async def test_an_unused_executor_can_be_closed(database_url: str) -> None:
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=5)
-    database.start()
+    database = executor_on(database_url)
     await database.close()
     del database
     gc.collect()
@@ -374,121 +395,73 @@ class Thing:
 
 
 async def test_what_is_over_is_forgotten(database_url: str) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=2, queue=20, deadline=300)
-    database.start()
-    thing = Thing()
-    known = weakref.ref(thing)
-    await asyncio.gather(*(database.run(backend, about=thing) for _ in range(5)))
-    del thing
-    barrier = asyncio.Barrier(2)  # so that each connection has had something else to do since
-    await asyncio.gather(*(database.run(lambda _: await_(barrier.wait())) for _ in range(2)))
-    gc.collect()
-    assert known() is None
-    await database.close()
+    async with running(executor_on(database_url, connections=2, queue=20, deadline=300)) as database:
+        thing = Thing()
+        known = weakref.ref(thing)
+        await asyncio.gather(*(backend(database, about=thing, user=thing) for _ in range(5)))
+        del thing
+        await asyncio.gather(*(backend(database) for _ in range(5)))
+        gc.collect()
+        assert known() is None
 
 
-async def test_closing_takes_twice_the_deadline_at_most(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
+async def test_closing_waits_for_twice_the_deadline_at_most(
+    database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float | None] = []
     wait = asyncio.wait
 
-    async def noted(tasks: Iterable["asyncio.Task[Any]"], *, timeout: float) -> Any:  # noqa: ASYNC109 - asyncio's own
+    async def noted(tasks: Iterable["asyncio.Task[Any]"], *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - asyncio's own
         waited.append(timeout)
         return await wait(tasks, timeout=timeout)
 
+    database = executor_on(database_url, PASS, deadline=300)
+    running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
+    await gate.until_waiting()
     monkeypatch.setattr(asyncio, "wait", noted)
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=300)
-    database.start()
-    await database.close()
+    closing = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0)
+    gate.open()
+    await closing
+    await running_one
     assert waited == [600]
 
 
-async def test_at_closing_what_runs_may_finish(database_url: str) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=5)
-    database.start()
-    release = asyncio.Event()
-    running = asyncio.ensure_future(database.run(lambda _: await_(release.wait())))
-    waiting = asyncio.ensure_future(database.run(backend))
-    await asyncio.sleep(0)  # both have been accepted
+async def test_at_closing_what_was_accepted_may_finish(database_url: str, gate: Gate) -> None:
+    database = executor_on(database_url, PASS)
+    running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
+    waiting = asyncio.ensure_future(backend(database))
+    await gate.until_waiting()
     closing = asyncio.ensure_future(database.close())
     await asyncio.sleep(0)
-    release.set()
+    gate.open()
     await closing
-    assert await running
+    assert await running_one
     assert await waiting
 
 
-async def test_at_closing_what_nobody_waits_for_any_more_is_cancelled(database_url: str) -> None:
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=300)
-    database.start()
-    begun = asyncio.Event()
-
-    def sleep(connection: Connection) -> None:
-        begun.set()
-        connection.execute(text("select pg_sleep(600)"))
-
-    running = asyncio.ensure_future(database.run(sleep))
-    await begun.wait()
-    running.cancel()
-    await asyncio.sleep(0)  # its caller has gone
-    await asyncio.wait_for(database.close(), PATIENCE_SECONDS)
-
-
-async def test_at_closing_what_waits_to_be_repeated_takes_nobody_else_with_it(wire: Wire) -> None:
-    engine = create_postgres_engine(wire.url, prepared_statements="off", initialize=False)
-    database = DatabaseExecutor(engine, connections=1, queue=1, deadline=300)
-    database.start()
-    begun, release = asyncio.Event(), asyncio.Event()
-
-    def fail(_: Connection) -> None:
-        raise LookupError("x")
-
-    def other(connection: Connection) -> int:
-        begun.set()
-        await_(release.wait())
-        return backend(connection)
-
-    repeated = asyncio.ensure_future(database.run(fail, may_repeat=lambda _: True))
-    running = asyncio.ensure_future(database.run(other))
-    await begun.wait()
-    connected = len(wire.clients)
-    repeated.cancel()
-    await asyncio.sleep(0)  # its caller has gone
-    closing = asyncio.ensure_future(database.close())
-    await asyncio.sleep(0)
-    release.set()
-    assert await running
-    await closing
-    assert len(wire.clients) == connected  # a cancel comes on a connection of its own
-
-
-async def test_at_closing_what_does_not_end_is_ended_and_cancelled_but_once(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+async def test_at_closing_what_does_not_end_is_ended(
+    database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancels: list[object] = []
-    monkeypatch.setattr(psycopg.Connection, "cancel_safe", lambda connection, **_: cancels.append(connection))
-    monkeypatch.setattr(worker, "CANCEL_SECONDS", 3600.0)
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=1, deadline=0.2)
-    database.start()
-    ended: list[str] = []
 
-    def stuck(_: Connection) -> None:
-        try:
-            await_(asyncio.Event().wait())
-        finally:
-            ended.append("stuck")
+    async def cancel(driver: object, **_: object) -> None:
+        cancels.append(driver)
 
+    monkeypatch.setattr(psycopg.AsyncConnection, "cancel_safe", cancel)
+    monkeypatch.setattr(connection, "CANCEL_SECONDS", 3600.0)
+    database = executor_on(database_url, PASS, deadline=0.2)
     with pytest.raises(StorageUnavailable):
-        await database.run(stuck)
-    await database.close()
-    assert ended == ["stuck"]
+        await database.run(PASS, gate.parameters)
+    await asyncio.wait_for(database.close(), PATIENCE_SECONDS)
     assert len(cancels) == 1
 
 
 async def _until_served(database: DatabaseExecutor) -> None:
-    """Until the one worker is free again."""
+    """Until the one connection is free again."""
     while True:
         try:
-            await database.run(backend)
+            await backend(database)
         except (StorageOverloaded, StorageUnavailable):
             await asyncio.sleep(0.01)
         else:

@@ -1,117 +1,95 @@
 """What a failed statement means to the core, and what of it is logged: never its text, which can quote the row."""
 
-from collections.abc import Callable
-
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres import failures, repository
-from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
 from adapters.postgres.connections.executor import DatabaseExecutor
-from adapters.postgres.connections.guard import lift_guard
+from adapters.postgres.connections.guard import Statement
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageError, StorageOverloaded, StorageUnavailable, TaskNotFound
 from domain.listing import ListQuery
 from domain.task import TaskDraft, UserId
 from tests.conftest import LoggedLines
+from tests.executors import executor, running
+from tests.postgres.conftest import RAISE
 
 FACTS = {"operation", "user_id", "task_id", "outcome", "rows", "duration_ms"}
+SUICIDE = Statement("select pg_terminate_backend(pg_backend_pid())", is_read=False)
+
+
+async def failure(database: DatabaseExecutor, sqlstate: str) -> psycopg.Error:
+    with pytest.raises(psycopg.Error) as raised:
+        await database.run(RAISE, {"sqlstate": sqlstate})
+    assert raised.value.sqlstate == sqlstate
+    return raised.value
 
 
 @pytest.mark.parametrize(
     ("sqlstate", "meaning"),
-    [
-        ("08006", StorageUnavailable),
-        ("25006", StorageUnavailable),
-        ("26000", StorageUnavailable),
-        ("28P01", StorageUnavailable),
-        ("3D000", StorageUnavailable),
-        ("40001", StorageUnavailable),
-        ("40P01", StorageUnavailable),
-        ("42P05", StorageUnavailable),
-        ("53300", StorageOverloaded),
-        ("55P03", StorageUnavailable),
-        ("57014", StorageUnavailable),
-        ("57P01", StorageUnavailable),
-        ("58030", StorageUnavailable),
-        ("23514", StorageError),
-        ("42P01", StorageError),
-        ("XX000", StorageError),
-    ],
+    [(code, StorageUnavailable) for code in ("08006", "08P01", "25006", "26000", "28P01", "3D000", "3F000", "40001")]
+    + [(code, StorageUnavailable) for code in ("40P01", "42501", "42P01", "42P05", "55000", "55P03", "57014", "57P01")]
+    + [(code, StorageUnavailable) for code in ("57P05", "58030", "XX000")]
+    + [("53300", StorageOverloaded)]
+    + [(code, StorageError) for code in ("23505", "23514", "42703", "42601")],
 )
 async def test_an_sqlstate_has_its_meaning(
-    database: DatabaseExecutor, fail: Callable[[Connection], None], sqlstate: str, meaning: type[StorageError]
+    raising: DatabaseExecutor, sqlstate: str, meaning: type[StorageError]
 ) -> None:
-    with pytest.raises(SQLAlchemyError) as raised:
-        await database.run(fail)
-    failure = failures.meaning(raised.value)
-    assert type(failure) is meaning
-    assert sqlstate in str(failure)
-    assert "planted" not in str(failure)
+    said = failures.meaning(await failure(raising, sqlstate))
+    assert type(said) is meaning
+    assert sqlstate in str(said)
+    assert "planted" not in str(said)
 
 
-@pytest.mark.parametrize("sqlstate", ["53300"])
-async def test_where_the_server_says_that_it_has_no_room_a_second_is_waited(
-    database: DatabaseExecutor, fail: Callable[[Connection], None]
-) -> None:
-    with pytest.raises(SQLAlchemyError) as raised:
-        await database.run(fail)
-    failure = failures.meaning(raised.value)
-    assert isinstance(failure, StorageOverloaded)
-    assert failure.seconds == 1
+async def test_without_room_on_the_server_a_second_is_waited(raising: DatabaseExecutor) -> None:
+    said = failures.meaning(await failure(raising, "53300"))
+    assert isinstance(said, StorageOverloaded)
+    assert said.seconds == 1
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "is_told"),
-    [(code, True) for code in ("08006", "0A000", "42P01", "53100", "55000", "57014", "XX000")]
+    ("sqlstate", "is_shown"),
+    [(code, True) for code in ("08006", "0A000", "42P01", "53100", "55000", "57014", "58030", "XX000")]
     + [(code, False) for code in ("22012", "23514", "40P01")],
 )
-async def test_an_operator_is_told_the_servers_words_where_they_quote_no_row(
-    database: DatabaseExecutor, fail: Callable[[Connection], None], is_told: bool
+async def test_an_operator_sees_the_servers_words_where_they_quote_no_row(
+    raising: DatabaseExecutor, sqlstate: str, is_shown: bool
 ) -> None:
-    with pytest.raises(SQLAlchemyError) as raised:
-        await database.run(fail)
-    assert (failures.words(raised.value) == "planted-row") == is_told
+    assert (failures.words(await failure(raising, sqlstate)) == "planted-row") == is_shown
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "is_crossed", "is_read_only"),
-    [("26000", True, False), ("42P05", True, False), ("25006", False, True), ("40001", False, False)],
+    ("sqlstate", "kinds"),
+    [
+        ("26000", {"is_crossed"}),
+        ("42P05", {"is_crossed"}),
+        ("0A000", {"is_stale_plan"}),
+        ("25006", {"is_read_only"}),
+        ("08006", {"is_connection_loss"}),
+        ("57P01", {"is_connection_loss"}),
+        ("40001", set()),
+        ("57014", set()),
+    ],
 )
-async def test_two_kinds_of_faults_are_told_from_the_rest(
-    database: DatabaseExecutor,
-    fail: Callable[[Connection], None],
-    is_crossed: bool,
-    is_read_only: bool,
-) -> None:
-    with pytest.raises(SQLAlchemyError) as raised:
-        await database.run(fail)
-    assert (failures.is_crossed(raised.value), failures.is_read_only(raised.value)) == (is_crossed, is_read_only)
-
-
-def test_what_is_no_answer_of_the_server_is_neither() -> None:
-    error = LookupError("x")
-    assert not failures.is_crossed(error)
-    assert not failures.is_read_only(error)
-    assert not failures.is_undone_or_lost(error)
+def test_some_kinds_of_faults_differ_from_the_rest(sqlstate: str, kinds: set[str]) -> None:
+    error = psycopg.errors.lookup(sqlstate)("x")
+    names = ("is_crossed", "is_stale_plan", "is_read_only", "is_connection_loss")
+    assert {name for name in names if getattr(failures, name)(error)} == kinds
+    assert not any(getattr(failures, name)(LookupError("x")) for name in names)
 
 
 def test_a_server_that_cannot_be_reached_is_a_lost_connection() -> None:
-    with pytest.raises(SQLAlchemyError) as raised:
-        create_postgres_engine("postgresql://nobody@127.0.0.1:1/nowhere").connect()
+    with pytest.raises(psycopg.OperationalError) as raised:
+        psycopg.connect("postgresql://nobody@127.0.0.1:1/nowhere")
     assert failures.is_connection_loss(raised.value)
     assert isinstance(failures.meaning(raised.value), StorageUnavailable)
 
 
-async def test_a_connection_lost_in_mid_statement_is_unavailable(database: DatabaseExecutor) -> None:
-    def commit_suicide(connection: Connection) -> None:
-        lift_guard(driver_connection(connection))  # which lets no call with arguments pass
-        connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
-
-    with pytest.raises(SQLAlchemyError) as raised:
-        await database.run(commit_suicide)
+async def test_a_connection_lost_in_mid_statement_is_unavailable(database_url: str) -> None:
+    async with running(executor(database_url, SUICIDE)) as database:
+        with pytest.raises(psycopg.Error) as raised:
+            await database.run(SUICIDE, {})
     assert isinstance(failures.meaning(raised.value), StorageUnavailable)
 
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.connections.engine import create_postgres_engine
 from adapters.postgres.connections.guard import keeps_to_its_owner
 from adapters.postgres.schema.revisions import upgrade
 from adapters.postgres.table import TaskRow

@@ -1,16 +1,21 @@
-"""What is tried again, and what is not: a write whose outcome nobody knows is never sent twice."""
+"""What is sent again, and what is not: a write whose outcome nobody knows is never sent twice."""
 
-from collections.abc import Callable
+import asyncio
 
+import psycopg
 import pytest
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres import failures
+from adapters.postgres.connections.connection import Connection
 from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.repository import PostgresTaskRepository
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from domain.errors import StorageUnavailable
 from domain.repository import TaskRepository
 from domain.task import TaskChanges, TaskDraft, UserId
+from tests.databases import own_database, with_parameters
+from tests.executors import backend, executor, running
+from tests.postgres.conftest import RAISE, READ_AND_RAISE
 from tests.postgres.wire import Wire
 
 
@@ -45,30 +50,67 @@ async def test_a_write_whose_connection_is_lost_is_not(wire_tasks: TaskRepositor
         assert len(wire.statements) == 1
 
 
-async def times_tried(
-    database: DatabaseExecutor, fail: Callable[[Connection], None], **options: Callable[[Exception], bool]
-) -> int:
-    tried = 0
-
-    def try_it(connection: Connection) -> None:
-        nonlocal tried
-        tried += 1
-        fail(connection)
-
-    with pytest.raises(DBAPIError):
-        await database.run(try_it, **options)
-    return tried
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize(
+    ("sqlstate", "repeats"),
+    [(code, "always") for code in ("40001", "40P01", "0A000", "26000", "42P05", "57P05")]
+    + [(code, "reads") for code in ("08006", "08P01", "57P01", "57P02", "57P03")]
+    + [(code, "never") for code in ("57014", "23514", "42P01", "53300", "55P03", "XX000")],
+)
+def test_an_sqlstate_shows_whether_a_statement_may_be_repeated(sqlstate: str, repeats: str, *, is_read: bool) -> None:
+    error = psycopg.errors.lookup(sqlstate)("x")
+    assert failures.may_be_repeated(error, is_read=is_read) is (repeats == "always" or (repeats == "reads" and is_read))
 
 
-@pytest.mark.parametrize(("sqlstate", "times"), [("40P01", 2), ("40001", 2), ("57014", 1), ("23514", 1)])
-async def test_what_was_rolled_back_for_certain_is_tried_once_more(
-    database: DatabaseExecutor, fail: Callable[[Connection], None], times: int
+@pytest.mark.parametrize(("sqlstate", "times"), [("40P01", 2), ("0A000", 2), ("57P05", 2), ("57014", 1), ("08006", 1)])
+async def test_a_write_that_did_not_run_is_sent_once_more(
+    raising: DatabaseExecutor, out_of_band: psycopg.Connection, sqlstate: str, times: int
 ) -> None:
-    assert await times_tried(database, fail, may_repeat=failures.is_undone) == times
+    before = calls(out_of_band)
+    with pytest.raises(psycopg.Error):
+        await raising.run(RAISE, {"sqlstate": sqlstate})
+    assert calls(out_of_band) - before == times
 
 
-@pytest.mark.parametrize("sqlstate", ["40P01"])
-async def test_unless_it_is_asked_for_nothing_is_tried_again(
-    database: DatabaseExecutor, fail: Callable[[Connection], None]
+async def test_a_read_whose_server_connection_is_lost_is_sent_once_more(
+    raising: DatabaseExecutor, out_of_band: psycopg.Connection
 ) -> None:
-    assert await times_tried(database, fail) == 1
+    before = calls(out_of_band)
+    with pytest.raises(psycopg.Error):
+        await raising.run(READ_AND_RAISE, {"sqlstate": "08006"})
+    assert calls(out_of_band) - before == 2
+
+
+async def test_a_change_of_the_schema_costs_no_failed_request(server_url: str, alice: UserId) -> None:
+    with own_database(server_url) as url, psycopg.connect(url, autocommit=True) as operator:
+        upgrade(create_migration_engine(url))
+        async with running(executor(url, connections=3, queue=100)) as database:
+            tasks = PostgresTaskRepository(database)
+            task, _ = await tasks.add(alice, TaskDraft("x"))
+            for kind in ("varchar(10000)", "text"):
+                await asyncio.gather(*(tasks.get(alice, task.id) for _ in range(30)))  # each connection prepares
+                await asyncio.gather(*(tasks.toggle(alice, task.id) for _ in range(30)))
+                operator.execute(f"alter table tasks alter column description type {kind}".encode())
+                await asyncio.gather(*(tasks.get(alice, task.id) for _ in range(9)))
+                await asyncio.gather(*(tasks.toggle(alice, task.id) for _ in range(9)))
+
+
+async def test_a_session_that_was_idle_too_long_costs_no_failed_write(
+    database_url: str, alice: UserId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = with_parameters(database_url, options="-c idle_session_timeout=20ms")
+    monkeypatch.setattr(Connection, "is_usable", lambda _: True)  # as if the server hung up a moment later
+    async with running(executor(url, prepares="off")) as database:
+        before = await backend(database)
+        with psycopg.connect(database_url) as observer:
+            query = "select count(*) from pg_stat_activity where pid = %s"
+            while observer.execute(query, [before]).fetchone() != (0,):
+                observer.rollback()
+                await asyncio.sleep(0.01)
+        await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
+
+
+def calls(connection: psycopg.Connection) -> int:
+    """How often `RAISE` has been carried out. A sequence goes on even where its transaction is undone."""
+    row = connection.execute("select case when is_called then last_value else 0 end from raised_for_test").fetchone()
+    return int(row[0]) if row else 0

@@ -1,113 +1,109 @@
-"""What becomes of operations when the process itself has no descriptor or thread left."""
+"""What becomes of operations when the process itself has no descriptor left."""
 
 import asyncio
 import errno
-import socket
-import weakref
-from typing import Any, cast
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine
 
-from adapters.postgres.connections import worker
-from adapters.postgres.connections.engine import create_postgres_engine
+from adapters.postgres.connections import connection
+from adapters.postgres.connections.connection import Connection
 from adapters.postgres.connections.executor import DatabaseExecutor
-from adapters.postgres.connections.threads import on_thread
-from adapters.postgres.connections.worker import cancel_then_cut
 from domain.errors import StorageUnavailable
+from tests.executors import SLEEP, backend, executor, running
 
-PATIENCE_SECONDS = 20
-FAULTS = [OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]
-each_fault = pytest.mark.parametrize("fault", FAULTS, ids=repr)
-
-
-class Failing:
-    """In place of what the driver and the engine do: neither can be had."""
-
-    def __init__(self, fault: Exception) -> None:
-        self._fault = fault
-        self.cancels: list[dict[str, object]] = []
-
-    def cancel_safe(self, **options: object) -> None:
-        self.cancels.append(options)
-        raise self._fault
-
-    def connect(self) -> Connection:
-        raise self._fault
+FAULT = OSError(errno.EMFILE, "Too many open files")
 
 
-@each_fault
-async def test_a_statement_that_cannot_be_cancelled_is_cut(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "CANCEL_SECONDS", 0.01)
-    driver = Failing(fault)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        await cancel_then_cut(cast("psycopg.Connection[Any]", driver), ours, asyncio.Event())
-        theirs.settimeout(5)
-        assert theirs.recv(1) == b""
-    assert driver.cancels == [{"timeout": 0.01}] * 2
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull) as lowest_free:  # noqa: PTH123 - its number counts
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free.fileno(), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@each_fault
-async def test_a_statement_that_ends_meanwhile_is_not_cut(fault: Exception) -> None:
-    driver = Failing(fault)
-    has_ended = asyncio.Event()
-    has_ended.set()
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        await cancel_then_cut(cast("psycopg.Connection[Any]", driver), ours, has_ended)
-        assert theirs.send(b"x") == ours.send(b"x") == 1
-    assert driver.cancels == [{"timeout": 1.0}]
+async def test_a_connection_that_cannot_be_opened_is_an_unavailable_store(database_url: str) -> None:
+    async with running(executor(database_url, queue=0)) as database:
+        with no_descriptor_left():
+            for _ in range(2):
+                with pytest.raises((StorageUnavailable, psycopg.OperationalError)):
+                    await backend(database)
+        assert await backend(database)
 
 
-@each_fault
-async def test_a_connection_without_what_stopping_it_takes_is_none(
-    database_url: str, fault: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[psycopg.Connection[Any]] = []
-
-    def cannot_be_had(connection: "psycopg.Connection[Any]") -> socket.socket:
-        opened.append(connection)
+@pytest.mark.parametrize("fault", [FAULT, RuntimeError("can't start new thread")], ids=repr)
+async def test_a_fault_of_our_own_process_is_an_unavailable_store(fault: Exception) -> None:
+    async def fail(**_: bool) -> Connection:
         raise fault
 
-    database = DatabaseExecutor(create_postgres_engine(database_url), connections=1, queue=0, deadline=5)
-    database.start()
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(worker, "duplicate_socket", cannot_be_had)
-        with pytest.raises(StorageUnavailable):
-            await database.run(lambda _: None)
-    assert [connection.closed for connection in opened] == [True]
-    await database.run(lambda _: None)
-    await database.close()
-
-
-@each_fault
-async def test_a_connection_that_cannot_be_opened_is_an_unavailable_store(fault: Exception) -> None:
-    database = DatabaseExecutor(cast("Engine", Failing(fault)), connections=1, queue=0, deadline=5)
-    database.start()
+    database = DatabaseExecutor(fail, connections=1, queue=0, deadline=5)
     for _ in range(2):
         with pytest.raises(StorageUnavailable, match=f"^no connection can be opened: {type(fault).__name__}$"):
-            await database.run(lambda _: None)
+            await backend(database)
     await database.close()
 
 
-@pytest.mark.usefixtures("uncollected")
-async def test_what_has_failed_on_a_thread_is_let_go_at_once() -> None:
-    held: list[weakref.ref[set[object]]] = []
+async def test_a_connection_without_a_descriptor_to_cut_it_is_closed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
 
-    def fail() -> None:
-        resource: set[object] = set()
-        held.append(weakref.ref(resource))
-        raise OSError
+    def cannot_be_had(descriptor: int) -> int:
+        opened.append(descriptor)
+        raise FAULT
 
-    async def try_to() -> None:
-        try:
-            await on_thread(fail)
-        except OSError:
-            return
+    async with running(executor(database_url, queue=0, prepares="off")) as database:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(os, "dup", cannot_be_had)
+            with pytest.raises(StorageUnavailable):
+                await backend(database)
+        for descriptor in opened:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(descriptor)
+        assert opened
+        assert await backend(database)
 
-    await try_to()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while held[0]() is not None:  # noqa: ASYNC110 - the thread lets go of it as it ends
-            await asyncio.sleep(0.01)
+
+async def test_a_statement_that_cannot_be_cancelled_is_cut(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancels: list[dict[str, object]] = []
+
+    async def cancel(_: object, **options: object) -> None:
+        cancels.append(options)
+        raise FAULT
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "cancel_safe", cancel)
+    monkeypatch.setattr(connection, "CANCEL_SECONDS", 0.01)
+    async with running(executor(database_url, deadline=0.2, queue=10)) as database:
+        before = await backend(database)
+        with pytest.raises(StorageUnavailable):
+            await database.run(SLEEP, {})
+        assert await backend(database) != before
+    assert cancels == [{"timeout": 0.01}] * 2
+
+
+async def test_a_connection_that_has_ended_by_itself_can_be_cut(database_url: str) -> None:
+    driver = await psycopg.AsyncConnection.connect(database_url)
+    subject = Connection(driver)
+    await driver.close()
+    subject.cut()
+    await subject.close()
+
+
+async def test_what_is_cut_reads_no_more(database_url: str) -> None:
+    driver = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    subject = Connection(driver)
+    asleep = asyncio.ensure_future(subject.execute(SLEEP, {}))
+    await asyncio.sleep(0)
+    subject.cut()
+    with pytest.raises(psycopg.OperationalError):
+        await asleep
+    assert not subject.is_usable()
+    await subject.close()

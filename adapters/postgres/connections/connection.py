@@ -54,8 +54,9 @@ class Connection:
     async def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Rows:
         """The rows of the answer. Raises psycopg's errors, and `OwnershipViolation` for a text that is not allowed."""
         await self._cursor.execute(statement.text, parameters)
-        self._transformer.set_pgresult(self._cursor.pgresult)
-        return self._transformer.load_rows(0, self._cursor.rowcount, tuple)
+        result = self._cursor.pgresult
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, result.ntuples if result else 0, tuple)
 
     def is_usable(self) -> bool:
         """Whether the server has not hung up, as far as the socket knows: no round trip is made.
