@@ -63,7 +63,7 @@ def words(error: SQLAlchemyError) -> str:
     """For an operator at the command line: the server's own words where they cannot quote a row."""
     cause = cause_of(error)
     if cause and _sqlstate(error).startswith(_ABOUT_THE_SCHEMA):
-        return str(cause.diag.message_primary)
+        return " ".join(str(cause.diag.message_primary).split())  # what Citus says of a worker has two lines
     return _joined(describe(error))
 
 
