@@ -7,7 +7,7 @@ INSTALL := $(PIP) install --no-deps --require-hashes --requirement
 UV := uv==0.13.9
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
-.PHONY: help run test fast soak mutants test-browser bench lint lock
+.PHONY: help run test fast soak mutants test-browser test-clients bench lint lock
 
 help: ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## /  make \1	/p' Makefile | expand -t 22
@@ -32,6 +32,9 @@ lint: $(VENV)/.test ## check style, types, imports and dependencies
 test-browser: $(VENV)/.test ## run the tests that need chromium and chromedriver
 	$(BIN)/pytest tests/browser
 
+test-clients: $(VENV)/.test tests/clients/node_modules ## run generated TypeScript clients; needs node and npm
+	$(BIN)/pytest tests/clients
+
 SOAK_SECONDS ?= 600
 soak: $(VENV)/.test ## run random clients and faults, then check the history: make soak SOAK_SECONDS=3600
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/test_soak.py
@@ -41,8 +44,7 @@ mutants: $(VENV)/.test ## break the code and see whether the tests notice: make 
 	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 # Its peer in Node is there where npm is.
-FASTIFY := tests/bench/fastify_peer/node_modules
-bench: $(VENV)/.bench $(if $(shell command -v npm),$(FASTIFY)) ## measure beside a floor and peers: make bench BENCH="--rounds 5 --operations read,list"
+bench: $(VENV)/.bench $(if $(shell command -v npm),tests/bench/fastify_peer/node_modules) ## measure beside a floor and peers: make bench BENCH="--rounds 5 --operations read,list"
 	$(BIN)/python -m tests.bench $(BENCH)
 
 lock: $(VENV)/.run ## lock the newest versions of all dependencies
@@ -70,6 +72,6 @@ $(VENV)/.bench: $(VENV)/.test requirements-bench.txt
 	$(INSTALL) requirements-bench.txt
 	@touch $@
 
-$(FASTIFY): tests/bench/fastify_peer/package-lock.json
+%/node_modules: %/package-lock.json
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -1,11 +1,11 @@
 """The task and the values it is made from. Constructing a value validates it, so one that exists is valid."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Final
-from unicodedata import category
 from uuid import UUID
 
 from domain.errors import InvalidValue, TaskChanged
@@ -27,6 +27,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
+_CONTROL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")
 FieldValue = str | bool | None
 
 
@@ -42,7 +43,7 @@ class UserId:
             raise InvalidValue("user_id", f"must have 1 to {USER_ID_MAX} characters")
         if self.value != self.value.strip():
             raise InvalidValue("user_id", "must not begin or end with white space")
-        if any(category(character) == "Cc" for character in self.value):
+        if _CONTROL.search(self.value):
             raise InvalidValue("user_id", "must not contain control characters")
 
     def __str__(self) -> str:

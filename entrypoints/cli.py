@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -11,7 +12,7 @@ import typer
 from domain.errors import StorageError
 from entrypoints.asgi import create_app
 from entrypoints.container import Container
-from entrypoints.server.processes import address_of, end_in_order, listen, run
+from entrypoints.server.processes import address_of, end_in_order, end_with_terminal, listen, run
 from entrypoints.settings import HOME, ConfigurationError
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ def dev() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the schema of the database to the newest revision. Does nothing where it is there already."""
+    _end_by_interrupt()
     container = Container()
     container.logging()
     variable, _ = container.settings().migration_database()
@@ -69,6 +71,7 @@ def migrate() -> None:
 @cli.command()
 def distribute() -> None:
     """Spread the tasks over the servers of a Citus cluster, by user. Does nothing where they are already."""
+    _end_by_interrupt()
     container = Container()
     container.logging()
     variable, _ = container.settings().migration_database()
@@ -97,6 +100,12 @@ def serve(
 def openapi() -> None:
     """Print the OpenAPI document."""
     typer.echo(json.dumps(create_app().openapi(), indent=2, ensure_ascii=False))
+
+
+def _end_by_interrupt() -> None:
+    """SIGTERM and a closed terminal interrupt as Ctrl-C does: the driver then cancels on the server before we end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_with_terminal()
 
 
 def _about(variable: str, action: Callable[[], T]) -> T:

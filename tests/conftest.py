@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,11 +18,9 @@ from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
-from tests.databases import own_database
+from tests.databases import own_database, scaling_sql
 from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
 from tests.planted import assert_untold
-
-SCALING = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
 
@@ -80,14 +77,11 @@ def pooled_url(database_url: str, request: pytest.FixtureRequest) -> Iterator[st
 @pytest.fixture(scope="session")
 def distributed_url(server_url: str) -> Iterator[str]:
     """A database whose primary key was changed by hand, as the guide says, for a table that is to be distributed."""
-    (change,) = re.findall(
-        r"^ *```sql\n +(create unique index.+?)^ *```", SCALING.read_text(), re.DOTALL | re.MULTILINE
-    )
     with own_database(server_url) as url:
         upgrade(create_migration_engine(url))
         with psycopg.connect(url, autocommit=True) as connection:
-            for statement in change.split(";\n"):
-                connection.execute(statement.encode())
+            for statement in scaling_sql("key"):
+                connection.execute(statement)
         yield url
 
 

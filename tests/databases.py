@@ -1,7 +1,9 @@
 """Databases of the tests' own: made on a server, brought up to date, dropped again, and never anybody else's."""
 
 import contextlib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import uuid4
@@ -11,6 +13,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 PREFIX = "taskward_test_"
+SCALING = re.split(
+    r"^-- (\w+): .*\n", (Path(__file__).parents[1] / "docs" / "scaling.sql").read_text(), flags=re.MULTILINE
+)
 
 
 @contextlib.contextmanager
@@ -73,3 +78,10 @@ def fingerprint(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...
         name: sorted((row for row in rows if not row[0].startswith("alembic_version")), key=str)
         for name, rows in facts.items()
     }
+
+
+def scaling_sql(part: str) -> list[bytes]:
+    """The statements of a part of docs/scaling.sql."""
+    return [
+        statement.strip().encode() for statement in SCALING[SCALING.index(part) + 1].split(";\n") if statement.strip()
+    ]

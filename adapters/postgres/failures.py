@@ -66,7 +66,7 @@ def words(error: Exception) -> str:
     """For an operator at the command line: the server's own words where they cannot quote a row."""
     cause = _cause_of(error)
     if cause and _sqlstate(error).startswith(_ABOUT_THE_SCHEMA):
-        return " ".join(str(cause.diag.message_primary).split())
+        return " ".join(str(cause.diag.message_primary).split())  # what Citus says of a worker has two lines
     return _joined(describe(error))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp
 from entrypoints.http import docs_page, error_handlers, health, openapi, tasks
 from entrypoints.http.cors import Cors
 from entrypoints.http.dependencies import Services
-from entrypoints.http.middleware import HeadAsGet, LastAnswer, RequestLog
+from entrypoints.http.middleware import OuterLayer
 
 log = structlog.get_logger()
 
@@ -31,10 +32,9 @@ A multi-user to-do task service. A task belongs to exactly one user; for anybody
 class TaskwardApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Wraps even the framework's own error handling: a 500 too has its request id, log line and CORS headers."""
-        app: ASGIApp = LastAnswer(HeadAsGet(super().build_middleware_stack()))
-        if self.state.cors_origins:
-            app = Cors(app, self.state.cors_origins, self.state.services.identity().header)
-        return RequestLog(app)
+        origins: Sequence[str] = self.state.cors_origins
+        cors = Cors(origins, (self.state.services.identity().header,)) if origins else None
+        return OuterLayer(super().build_middleware_stack(), cors)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -62,6 +62,7 @@ def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Se
         redoc_url=None,
         telemetry={"logs": False},  # that signal would carry titles and descriptions
     )
+    app.dependency_overrides = MappingProxyType({})  # type: ignore[assignment]  # the container is overridden instead
     app.state.services = services
     app.state.max_body_bytes = max_body_bytes
     app.state.cors_origins = cors_origins

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Final
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
-from starlette.requests import ClientDisconnect
+
+from entrypoints.http.faults import invalid
 
 JSON: Final = "application/json"
 BODY_SECONDS: Final = 20.0
@@ -47,12 +47,15 @@ async def read_json(request: Request, media_types: set[str], max_bytes: int) -> 
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
+            is_more = True
+            while is_more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise MalformedBody
+                body += message.get("body", b"")
                 if len(body) > max_bytes:
                     raise BodyTooLarge
-    except ClientDisconnect:
-        raise MalformedBody from None
+                is_more = message.get("more_body", False)
     except TimeoutError:
         raise BodyTooSlow from None
     return parse(bytes(body))
@@ -76,19 +79,14 @@ def parse(body: bytes) -> object:
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise MalformedBody from None
     except RecursionError:
-        raise _invalid("is nested too deeply") from None
+        raise invalid("is nested too deeply", ("body",)) from None
     except ValueError:
-        raise _invalid("holds a number with too many digits") from None
+        raise invalid("holds a number with too many digits", ("body",)) from None
     if repeated and isinstance(value, dict):  # they are the outermost object's, which is read last
-        raise _invalid("must be given once", *repeated)
+        raise invalid("must be given once", *(("body", name) for name in repeated))
     return value
 
 
 def _refuse_constant(_: str) -> None:
     """NaN and Infinity."""
     raise MalformedBody
-
-
-def _invalid(reason: str, *fields: str) -> RequestValidationError:
-    places: list[tuple[str, ...]] = [("body", field) for field in fields] or [("body",)]
-    return RequestValidationError([{"type": "body", "loc": place, "msg": reason} for place in places])

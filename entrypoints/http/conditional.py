@@ -36,7 +36,7 @@ def _tags(lines: list[str] | None) -> list[str] | None:
 def _versions(lines: list[str] | None) -> Versions | None:
     """The versions that a strong comparison can match; a weak or foreign tag stands for none."""
     tags = _tags(lines)
-    return None if tags is None else frozenset(version for tag in tags if (version := _version(tag)))
+    return None if tags is None else frozenset(filter(None, map(_version, tags)))
 
 
 def _version(tag: str) -> Version | None:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Protocol, cast
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import SecurityBase as SecurityModel
@@ -37,33 +37,33 @@ class Services(Protocol):
         """Entered before the first request is served, left after the last."""
 
 
-def services_of(request: Request) -> Services:
-    return cast(Services, request.app.state.services)
+def identity_of(request: Request) -> Identity:
+    services: Services = request.app.state.services
+    return services.identity()
 
 
 class IdentityScheme(SecurityBase):
-    """The caller's identity, which the route class has asked for before anything else.
-
-    OpenAPI is told here that there is one; what it is like, `Identity.scheme` says.
-    """
+    """The caller's identity. OpenAPI learns here that there is one, and from `Identity.scheme` what it is like."""
 
     def __init__(self) -> None:
         self.scheme_name = "UserId"
         self.model = SecurityModel(type=SecuritySchemeType.apiKey)
 
     async def __call__(self, request: Request) -> UserId:
-        return cast(UserId, request.state.user)
+        return await identity_of(request)(request)
 
 
 # The functions are `async` though they wait for nothing: the framework would run plain ones on its thread pool.
 
 
 async def _tasks(request: Request) -> TaskRepository:
-    return services_of(request).tasks()
+    services: Services = request.app.state.services
+    return services.tasks()
 
 
 async def _readiness(request: Request) -> Readiness:
-    return services_of(request).readiness()
+    services: Services = request.app.state.services
+    return services.readiness()
 
 
 CurrentUser = Annotated[UserId, Depends(IdentityScheme())]

@@ -2,8 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +18,8 @@ from domain.errors import (
     TaskNotFound,
 )
 from entrypoints.http.bodies import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedMediaType
+from entrypoints.http.dependencies import identity_of
+from entrypoints.http.faults import pointer, reason
 from entrypoints.http.identity import IdentityRequired
 from entrypoints.http.problems import (
     BODY_TOO_LARGE,
@@ -80,13 +81,13 @@ async def _overloaded(request: Request, error: StorageOverloaded) -> JSONRespons
 
 
 async def _identity_required(request: Request, error: IdentityRequired) -> JSONResponse:
-    challenge = {"WWW-Authenticate": request.app.state.services.identity().challenge}
+    challenge = {"WWW-Authenticate": identity_of(request).challenge}
     return replace(IDENTITY_REQUIRED, detail=str(error), headers=challenge).response(request)
 
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
     faults = error.errors()[:ERRORS_MAX]
-    errors = [{"pointer": _pointer(fault["loc"]), "detail": _reason(fault)} for fault in faults]
+    errors = [{"pointer": pointer(fault["loc"]), "detail": reason(fault)} for fault in faults]
     return replace(INVALID_REQUEST, errors=errors).response(request)
 
 
@@ -101,18 +102,3 @@ async def _method_not_allowed(request: Request, _: Exception) -> JSONResponse:
     if "GET" in methods:
         methods.add("HEAD")
     return replace(METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(methods))}).response(request)
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """Where the fault is: a JSON pointer (RFC 6901) into the body as a URI fragment, or the parameter's name."""
-    place, *path = location
-    if place != "body":
-        return f"{place}: {'.'.join(map(str, path))}"
-    tokens = (quote(str(step).replace("~", "~0").replace("/", "~1"), errors="replace") for step in path)
-    return "#" + "".join(f"/{token}" for token in tokens)
-
-
-def _reason(fault: dict[str, Any]) -> str:
-    """The rule that was broken, without the value that broke it."""
-    broken = fault.get("ctx", {}).get("error")
-    return str(getattr(broken, "reason", broken)) if broken else str(fault["msg"])

@@ -1,4 +1,4 @@
-"""What wraps the whole application: the request's id, its log line, and the last net under defects."""
+"""The one layer around the framework: what every answer needs, even one that the framework itself gives."""
 
 import asyncio
 import re
@@ -8,8 +8,10 @@ from typing import Final
 
 import structlog
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from entrypoints.http.cors import Cors
 from entrypoints.http.problems import DATABASE_UNAVAILABLE
 
 log = structlog.get_logger()
@@ -17,86 +19,66 @@ log = structlog.get_logger()
 _SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
-class RequestLog:
-    """Gives each request an id (the caller's own where it is sane), answers with it, and logs the request."""
+class OuterLayer:
+    """Request id, log line, HEAD, cross-origin access, and a last answer when the server stops."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, cors: Cors | None) -> None:
         self._app = app
+        self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = perf_counter()
+        headers = dict(scope["headers"])
         request_id = _request_id(scope)
+        added = [(b"x-request-id", request_id.encode())]
+        if self._cors:
+            added += self._cors.headers(headers)
         scope.setdefault("state", {})["request_id"] = request_id
+        # HEAD is answered as GET without the body (RFC 9110 section 9.3.2). The server needs to know the real method.
+        is_head = scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET"} if is_head else scope
         status: int | None = None
 
-        async def send_with_id(message: Message) -> None:
+        async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], *added]
+            elif is_head:
+                message["body"] = b""
             await send(message)
 
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
-            await self._app(scope, receive, send_with_id)
-        except Exception:  # the answer is sent by now; what is left is to tell the operator
+            await (self._early_answer(scope["method"], headers) or self._app)(inner, receive, send_on)
+        except asyncio.CancelledError:  # the server stops, and waits no longer
+            if status is None:
+                await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_on)
+            raise
+        except Exception:  # answered by now
             log.exception("defect")
         finally:
             log.info(
                 "request",
                 method=scope["method"],
-                route=getattr(scope.get("route"), "path", None),
+                route=getattr(inner.get("route"), "path", None),
                 status=status,
                 duration_ms=round((perf_counter() - started) * 1000, 3),
             )
             structlog.contextvars.reset_contextvars(**bound)
 
-
-class LastAnswer:
-    """Answers a request that the server, as it stops, waits for no longer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
-        async def send_on(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_on)
-        except asyncio.CancelledError:
-            if scope["type"] == "http" and not has_begun:
-                await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send)
-            raise
-
-
-class HeadAsGet:
-    """Answers HEAD as GET without the body (RFC 9110 section 9.3.2)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_without_body(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
-        as_get = {**scope, "method": "GET"}
-        await self._app(as_get, receive, send_without_body)
-        scope["route"] = as_get.get("route")  # for the log
+    def _early_answer(self, method: str, headers: dict[bytes, bytes]) -> ASGIApp | None:
+        """The answer to a request that the application is not to see, or `None`."""
+        if method == "OPTIONS" and self._cors and (allowed := self._cors.preflight(headers)):
+            return Response(status_code=204, headers=allowed)
+        return None
 
 
 def _request_id(scope: Scope) -> str:
+    """The caller's own where it is sane, else a new one."""
     given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
     if len(given) == 1 and _SANE.fullmatch(given[0]):
         return given[0].decode("ascii")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
@@ -59,8 +59,7 @@ class TaskPatch(_Input):
     completed: bool = Field(default_factory=bool)
 
     def changes(self) -> TaskChanges:
-        mentioned: dict[str, Any] = {field: getattr(self, field) for field in self.model_fields_set}
-        return TaskChanges(**mentioned)
+        return TaskChanges(**self.model_dump(exclude_unset=True))
 
 
 def plain_uuid(value: object) -> object:

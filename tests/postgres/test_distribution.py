@@ -2,8 +2,8 @@
 
 import re
 import shutil
+import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, LiteralString, cast
@@ -19,41 +19,21 @@ from sqlalchemy.sql import ClauseElement, Executable
 from adapters.postgres.schema.distribution import distribute
 from adapters.postgres.schema.revisions import newest_revision, require_current, upgrade
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
-from tests.conftest import SCALING
-from tests.databases import fingerprint, with_parameters
-from tests.postgres.test_migrations import LOCK, ROOT, WAITING, alembic, hasty
+from tests.databases import fingerprint, scaling_sql, with_parameters
+from tests.postgres.test_migrations import FIRST, LOCK, ROOT, WAITING, alembic, hasty, wait_for_waiting
 from tests.postgres.test_statements import ALL_STATEMENTS
 from tests.postgres.wire import tapped
 from tests.system.service import PATIENCE_SECONDS, TASKWARD, clean_environment, run
 
-# Names, signatures and the refusal of an unfit key are those of Citus; the rows stay where they are.
-STAND_IN = """
-    create schema citus;
-    create type citus.distribution_type as enum ('hash', 'range', 'append');
-    create table pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char", partkey text);
-    grant select on pg_catalog.pg_dist_partition to public;
-    create function pg_catalog.column_to_column_name(table_name regclass, column_var_text text) returns text
-        language sql as $$ select substring(column_var_text from ':name (\\w+)') $$;
-    create function pg_catalog.create_distributed_table(
-        table_name regclass, distribution_column text, distribution_type citus.distribution_type default 'hash',
-        colocate_with text default 'default', shard_count int default null
-    ) returns void language plpgsql security definer as $$
-    begin
-        if not exists (
-            select from pg_index join pg_attribute on attrelid = indrelid and attnum = any (indkey)
-            where indrelid = table_name and indisprimary and attname = distribution_column
-        ) then
-            raise exception 'cannot create constraint on "%"', table_name using errcode = 'feature_not_supported';
-        end if;
-        insert into pg_dist_partition values (table_name, 'h', '{VAR :name ' || distribution_column || '}');
-    end $$;
-"""
+STAND_IN = Path(__file__).with_name("citus.sql").read_bytes()
 FAILS: LiteralString = """
     create or replace function pg_catalog.create_distributed_table(
         table_name regclass, distribution_column text, distribution_type citus.distribution_type default 'hash',
         colocate_with text default 'default', shard_count int default null
     ) returns void language plpgsql as $$ begin {}; end $$
 """
+REVISION_ON_EVERY_NODE = ("alembic_version", "n", None, "t")
+DISTRIBUTED = [("tasks", "h", "user_id", "s"), REVISION_ON_EVERY_NODE]
 DISTRIBUTED_KEY = ("pk_tasks", "PRIMARY KEY (user_id, id)")
 
 
@@ -83,14 +63,22 @@ def citus(plain: psycopg.Connection) -> psycopg.Connection:
 
 
 @pytest.fixture
-def owner(citus: psycopg.Connection, url: str) -> Iterator[str]:
-    """A URL of a role that owns the tables and has no other rights."""
+def role(citus: psycopg.Connection) -> Iterator[str]:
+    """A role that has no rights but to log in."""
     role = f"taskward_test_{uuid4().hex}"
     name = sql.Identifier(role)
-    citus.execute(sql.SQL("create role {0} login password 'x'; grant create on schema public to {0}").format(name))
-    citus.execute(sql.SQL("alter table tasks owner to {0}; alter table alembic_version owner to {0}").format(name))
-    yield with_parameters(url, user=role, password="x")  # noqa: S106 - for the test alone
+    citus.execute(sql.SQL("create role {} login password 'x'").format(name))
+    yield role
     citus.execute(sql.SQL("reassign owned by {0} to current_user; drop owned by {0}; drop role {0}").format(name))
+
+
+@pytest.fixture
+def owner(citus: psycopg.Connection, role: str, url: str) -> str:
+    """A URL of a role that owns the tables and has no other rights."""
+    may_create = "grant create on schema public to {0}"
+    owns = "alter table tasks owner to {0}; alter table alembic_version owner to {0}"
+    citus.execute(sql.SQL(f"{may_create}; {owns}").format(sql.Identifier(role)))
+    return with_parameters(url, user=role, password="x")  # noqa: S106 - for the test alone
 
 
 def everything(connection: psycopg.Connection) -> tuple[Any, ...]:
@@ -106,7 +94,8 @@ def everything(connection: psycopg.Connection) -> tuple[Any, ...]:
 
 def distributed_by(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
     return connection.execute(
-        "select logicalrelid::text, column_to_column_name(logicalrelid, partkey) from pg_dist_partition"
+        "select logicalrelid::text, partmethod, column_to_column_name(logicalrelid, partkey), repmodel"
+        " from pg_dist_partition"
     ).fetchall()
 
 
@@ -114,7 +103,7 @@ def test_the_key_is_changed_the_table_distributed_and_nothing_else(citus: psycop
     before, rows, *_ = everything(citus)
     assert distribute(create_postgres_engine(url))
     after, rows_after, *_ = everything(citus)
-    assert distributed_by(citus) == [("tasks", "user_id")]
+    assert distributed_by(citus) == DISTRIBUTED
     assert rows_after == rows
     assert {name: set(after[name]) ^ set(before[name]) for name in before if after[name] != before[name]} == {
         "constraints": {("pk_tasks", "PRIMARY KEY (id)"), DISTRIBUTED_KEY},
@@ -123,6 +112,58 @@ def test_the_key_is_changed_the_table_distributed_and_nothing_else(citus: psycop
             ("pk_tasks", "CREATE UNIQUE INDEX pk_tasks ON public.tasks USING btree (user_id, id)"),
         },
     }
+
+
+def test_the_revision_is_copied_where_the_tasks_are_distributed_already(citus: psycopg.Connection, url: str) -> None:
+    distribute(create_postgres_engine(url))
+    citus.execute("delete from pg_dist_partition where logicalrelid = 'alembic_version'::regclass")
+    assert distribute(create_postgres_engine(url))
+    assert distributed_by(citus) == DISTRIBUTED
+
+
+@pytest.mark.parametrize("grantee", ["a role", "public"])
+def test_a_grant_of_insert_on_columns_is_refused_with_the_remedy(
+    citus: psycopg.Connection, url: str, role: str, grantee: str
+) -> None:
+    name = sql.SQL("public") if grantee == "public" else sql.Identifier(role)
+    citus.execute(sql.SQL("grant insert (user_id, title) on tasks to {}").format(name))
+    before = everything(citus)
+    with pytest.raises(StorageError, match="nothing was changed: Citus inserts every column") as raised:
+        distribute(create_postgres_engine(url))
+    assert everything(citus) == before
+    (remedy,) = re.findall("run `(.+)`$", str(raised.value))
+    assert remedy == f"grant insert on tasks to {'public' if grantee == 'public' else role}"
+    citus.execute(remedy.encode())
+    assert distribute(create_postgres_engine(url))
+
+
+def test_it_is_refused_where_the_tasks_are_distributed_already(citus: psycopg.Connection, url: str, role: str) -> None:
+    distribute(create_postgres_engine(url))
+    citus.execute(sql.SQL("grant insert (title) on tasks to {}").format(sql.Identifier(role)))
+    with pytest.raises(StorageError, match=role):
+        distribute(create_postgres_engine(url))
+
+
+def test_other_grants_on_columns_are_no_obstacle(citus: psycopg.Connection, url: str, role: str) -> None:
+    citus.execute(sql.SQL("grant select (title), update (title) on tasks to {}").format(sql.Identifier(role)))
+    assert distribute(create_postgres_engine(url))
+
+
+def test_the_guides_steps_lead_there_and_back(citus: psycopg.Connection, url: str) -> None:
+    before, rows, *_ = everything(citus)
+    for part in ("passwords", "nodes", "key"):
+        for statement in scaling_sql(part):
+            citus.execute(statement.replace(b"database taskward", b"database " + citus.info.dbname.encode()))
+    assert distribute(create_postgres_engine(url))
+    assert distributed_by(citus) == DISTRIBUTED
+    tables, counts = (citus.execute(statement).fetchall() for statement in scaling_sql("look"))
+    assert [name for name, *_ in tables] == ["tasks", "alembic_version"]
+    assert counts == [(2,)]
+    for part in ("tidy", "back"):
+        for statement in scaling_sql(part):
+            citus.execute(statement)
+    after, rows_after, *_ = everything(citus)
+    assert (after, rows_after, distributed_by(citus)) == (before, rows, [])
 
 
 def test_changing_the_key_by_hand_as_the_guide_says_makes_the_same(
@@ -137,8 +178,7 @@ def test_changing_it_back_as_the_guide_says_leaves_no_difference(plain: psycopg.
     before = fingerprint(plain)
     plain.execute("alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)")
     assert fingerprint(plain) != before
-    (back,) = re.findall(r"^```sql\n(.+primary key \(id\);)\n```", SCALING.read_text(), re.MULTILINE)
-    plain.execute(back.encode())
+    plain.execute(scaling_sql("back")[-1])
     assert fingerprint(plain) == before
     command.check(alembic(url))
 
@@ -154,14 +194,15 @@ def test_it_is_one_transaction_under_the_migrations_lock(citus: psycopg.Connecti
     with tapped(url) as wire:
         distribute(create_postgres_engine(wire.url))
     begin = next(place for place, statement in enumerate(wire.statements) if statement.startswith("BEGIN"))
-    assert wire.statements[begin + 1 : begin + 3] == ["set local lock_timeout = '30s'", LOCK]
-    assert wire.statements[-3:] == [
+    assert wire.statements[begin + 1 : begin + 4] == FIRST
+    assert wire.statements[-4:] == [
         "alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)",
         "select pg_catalog.create_distributed_table('tasks', 'user_id')",
+        "select pg_catalog.create_reference_table('alembic_version')",
         "COMMIT",
     ]
     assert [statement for statement in wire.statements[begin:] if statement in ("COMMIT", "ROLLBACK")] == ["COMMIT"]
-    assert distributed_by(citus) == [("tasks", "user_id")]
+    assert distributed_by(citus) == DISTRIBUTED
 
 
 @pytest.mark.parametrize(
@@ -170,7 +211,7 @@ def test_it_is_one_transaction_under_the_migrations_lock(citus: psycopg.Connecti
         ("raise exception 'no worker nodes' using errcode = 'object_not_in_prerequisite_state'", "no worker nodes"),
         ("raise exception 'not supported here' using errcode = 'feature_not_supported'", "not supported here"),
         ("raise exception 'not on this node' using errcode = 'internal_error'", "not on this node"),
-        ("raise exception 'node a:5432 is gone' using errcode = 'connection_failure'", "node a:5432 is gone"),
+        ("raise exception e'node a:5432:\\n\\tgone' using errcode = 'connection_failure'", "node a:5432: gone"),
         ("raise exception 'planted-title' using errcode = 'check_violation'", "23514"),
         ("perform title::int from tasks", "22P02"),
     ],
@@ -207,13 +248,13 @@ def test_a_key_that_was_changed_before_is_left_alone(citus: psycopg.Connection, 
     assert distribute(create_postgres_engine(url))
     *after, _ = everything(citus)
     assert after == before
-    assert distributed_by(citus) == [("tasks", "user_id")]
+    assert distributed_by(citus) == DISTRIBUTED
 
 
 def test_a_table_that_citus_knows_but_has_not_distributed_is_distributed(citus: psycopg.Connection, url: str) -> None:
-    citus.execute("insert into pg_dist_partition values ('tasks', 'n', null)")
+    citus.execute("insert into pg_dist_partition (logicalrelid, partmethod, repmodel) values ('tasks', 'n', 's')")
     assert distribute(create_postgres_engine(url))
-    assert ("tasks", "user_id") in distributed_by(citus)
+    assert DISTRIBUTED[0] in distributed_by(citus)
 
 
 def test_a_table_that_is_distributed_otherwise_is_refused(citus: psycopg.Connection, url: str) -> None:
@@ -247,7 +288,7 @@ def test_an_outdated_schema_is_told_the_remedy(citus: psycopg.Connection, url: s
 
 def test_the_tables_owner_may(citus: psycopg.Connection, owner: str) -> None:
     assert distribute(create_postgres_engine(owner))
-    assert distributed_by(citus) == [("tasks", "user_id")]
+    assert distributed_by(citus) == DISTRIBUTED
 
 
 @pytest.mark.parametrize(
@@ -289,10 +330,7 @@ def test_two_at_once_and_a_migration_wait_for_each_other_and_all_end_well(citus:
             subprocess.Popen([TASKWARD, name], env=environment, stdout=subprocess.PIPE, text=True) for name in commands
         ]
         try:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while citus.execute(WAITING).fetchone() != (len(processes),) and time.monotonic() < deadline:
-                time.sleep(0.02)  # the server tells no event
-            assert citus.execute(WAITING).fetchone() == (len(processes),)
+            wait_for_waiting(citus, len(processes))
             first.commit()
             said = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
         finally:
@@ -301,7 +339,7 @@ def test_two_at_once_and_a_migration_wait_for_each_other_and_all_end_well(citus:
                 process.communicate()
     assert [process.returncode for process in processes] == [0] * len(processes)
     assert sorted("already" in words for words in said[:2]) == [False, True]
-    assert distributed_by(citus) == [("tasks", "user_id")]
+    assert distributed_by(citus) == DISTRIBUTED
 
 
 def test_the_command_says_what_it_did(citus: psycopg.Connection, url: str) -> None:
@@ -312,7 +350,7 @@ def test_the_command_says_what_it_did(citus: psycopg.Connection, url: str) -> No
         (0, "The tasks are now distributed by user_id.\n", ""),
         (0, "The tasks were distributed by user_id already. Nothing was changed.\n", ""),
     ]
-    assert distributed_by(citus) == [("tasks", "user_id")]
+    assert distributed_by(citus) == DISTRIBUTED
 
 
 def test_migrating_and_the_check_before_serving_go_on_as_before(citus: psycopg.Connection, url: str) -> None:
@@ -349,3 +387,22 @@ def test_a_later_revision_can_be_made_and_undone_and_all_of_them_undone(
     assert fingerprint(citus) == before
     command.downgrade(config, "base")
     assert citus.execute("select to_regclass('tasks')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["distribute", "migrate"])
+def test_a_signal_ends_what_the_server_does_before_the_command(
+    citus: psycopg.Connection, url: str, name: str, number: signal.Signals
+) -> None:
+    with psycopg.connect(url) as holder:
+        holder.execute(LOCK)
+        process = subprocess.Popen([TASKWARD, name], env=clean_environment() | {"DATABASE_URL": url})
+        try:
+            wait_for_waiting(citus, 1)
+            process.send_signal(number)
+            code = process.wait(PATIENCE_SECONDS)
+            assert citus.execute(WAITING).fetchone() == (0,)
+            assert code == 128 + signal.SIGINT
+        finally:
+            process.kill()
+            process.wait()

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ScriptDirectory(str(ROOT / "migrations"))
 REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
 LOCK: LiteralString = "select pg_advisory_xact_lock(7249836501)"  # all releases ever made must agree on it
+FIRST = ["set local citus.propagate_set_commands = 'local'", "set local lock_timeout = '30s'", LOCK]
 WAITING = (
     "select count(*) from pg_locks where locktype = 'advisory' and not granted"
     " and database = (select oid from pg_database where datname = current_database())"
@@ -43,6 +44,14 @@ def alembic(url: str) -> Config:
 
 def revision(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
     return connection.execute("select version_num from alembic_version").fetchall()
+
+
+def wait_for_waiting(observer: psycopg.Connection, processes: int) -> None:
+    """Returns once so many processes, which start at once, wait for the lock."""
+    deadline = time.monotonic() + processes * PATIENCE_SECONDS
+    while observer.execute(WAITING).fetchone() != (processes,) and time.monotonic() < deadline:
+        time.sleep(0.02)  # the server announces nothing
+    assert observer.execute(WAITING).fetchone() == (processes,)
 
 
 def test_the_newest_revision_is_the_only_one_that_nothing_follows() -> None:
@@ -130,10 +139,7 @@ def test_processes_that_migrate_at_once_wait_for_each_other_and_all_succeed(empt
         first.execute(LOCK)
         processes = [subprocess.Popen([TASKWARD, "migrate"], env=environment) for _ in range(4)]
         try:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while observer.execute(WAITING).fetchone() != (len(processes),) and time.monotonic() < deadline:
-                time.sleep(0.02)  # the server tells no event
-            assert observer.execute(WAITING).fetchone() == (len(processes),)
+            wait_for_waiting(observer, len(processes))
             assert not any(fingerprint(observer).values())
             first.commit()
             assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0] * len(processes)
@@ -160,7 +166,7 @@ def test_the_first_that_a_migration_does_is_to_bound_its_waiting_and_then_to_wai
     with tapped(empty_database_url) as wire:
         upgrade(create_migration_engine(wire.url))
     begin = next(place for place, statement in enumerate(wire.statements) if statement.startswith("BEGIN"))
-    assert wire.statements[begin + 1 : begin + 3] == ["set local lock_timeout = '30s'", LOCK]
+    assert wire.statements[begin + 1 : begin + 4] == FIRST
     assert [statement for statement in wire.statements[begin:] if statement in ("COMMIT", "ROLLBACK")] == ["COMMIT"]
 
 

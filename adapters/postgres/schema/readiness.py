@@ -76,7 +76,7 @@ def require_ready(facts: Sequence[Any]) -> None:
         raise StorageUnavailable("row security on tasks applies to its role: disable it, or give the role bypassrls")
 
 
-def require_schema(error: psycopg.Error) -> None:
+def require_schema(error: BaseException | None) -> None:
     """Raises `StorageOutdated` for the error that `FACTS` meets where no migration has ever run."""
     if isinstance(error, psycopg.errors.UndefinedTable):
         raise _outdated("empty") from None

@@ -16,6 +16,9 @@ from domain.errors import StorageOutdated
 # Any constant serves, as long as all releases use the same. Of the transaction, not the session: a transaction
 # pooler hands the session on.
 _LOCK: Final = text("select pg_advisory_xact_lock(7249836501)")
+# The DDL on a distributed table waits for locks on the workers, too: Citus passes on what is set after this.
+# A plain PostgreSQL lets anybody set a name that no extension has taken.
+_REACH_WORKERS: Final = text("set local citus.propagate_set_commands = 'local'")
 # Bounds the wait for the lock above and for those of the DDL, which hold up everybody behind them.
 _LOCK_TIMEOUT: Final = text("set local lock_timeout = '30s'")
 
@@ -37,7 +40,8 @@ def create_migration_engine(url: str) -> Engine:
 @contextmanager
 def changing(engine: Engine) -> Iterator[Connection]:
     """One transaction in which nobody else changes the schema: those who do so at once wait for each other."""
-    with engine.begin() as connection:
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+        connection.execute(_REACH_WORKERS)
         connection.execute(_LOCK_TIMEOUT)
         connection.execute(_LOCK)
         yield connection
