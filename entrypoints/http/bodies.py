@@ -19,7 +19,7 @@ class MalformedBody(Exception):
     """The body is empty, cut short, or not JSON (RFC 8259) in UTF-8."""
 
 
-class BodyTooSlow(MalformedBody):
+class BodyTooSlow(Exception):
     """The rest of the body did not come in time."""
 
 
@@ -34,8 +34,8 @@ class UnsupportedMediaType(Exception):
 async def read_json(request: Request, media_types: set[str], max_bytes: int) -> object:
     """The value that the body is.
 
-    Raises `MalformedBody`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON that could be
-    understood in more than one way.
+    Raises `MalformedBody`, `BodyTooSlow`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON
+    that could be understood in more than one way.
     """
     length = request.headers.get("content-length")
     if length == "0" or (length is None and "transfer-encoding" not in request.headers):

@@ -32,6 +32,7 @@ from entrypoints.http.problems import (
     NOT_FOUND,
     OVERLOADED,
     PRECONDITION_FAILED,
+    REQUEST_TIMEOUT,
     SCHEMA_OUTDATED,
     TASK_NOT_FOUND,
     UNSUPPORTED_MEDIA_TYPE,
@@ -43,10 +44,10 @@ ERRORS_MAX: Final = 100
 
 _BY_ERROR: Final[dict[type[Exception], Problem]] = {
     MalformedBody: MALFORMED_BODY,
-    BodyTooSlow: replace(MALFORMED_BODY, headers={"Connection": "close"}),
+    BodyTooSlow: REQUEST_TIMEOUT,
     TaskNotFound: TASK_NOT_FOUND,
     TaskChanged: PRECONDITION_FAILED,
-    BodyTooLarge: replace(BODY_TOO_LARGE, headers={"Connection": "close"}),  # what is left of it is not read
+    BodyTooLarge: BODY_TOO_LARGE,
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE,
     IdempotencyKeyReused: replace(
         INVALID_REQUEST,

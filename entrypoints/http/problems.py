@@ -56,6 +56,7 @@ TASK_NOT_FOUND: Final = Problem(404, "task-not-found", "Task not found", "You ha
 METHOD_NOT_ALLOWED: Final = Problem(
     405, "method-not-allowed", "Method not allowed", "This path does not know the method: see Allow."
 )
+REQUEST_TIMEOUT: Final = Problem(408, "request-timeout", "Request timeout", "The body did not come in time.")
 PRECONDITION_FAILED: Final = Problem(
     412, "precondition-failed", "Precondition failed", "The task has changed: its ETag is not among those of If-Match."
 )

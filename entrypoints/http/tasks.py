@@ -24,6 +24,7 @@ from entrypoints.http.problems import (
     MALFORMED_BODY,
     OVERLOADED,
     PRECONDITION_FAILED,
+    REQUEST_TIMEOUT,
     TASK_NOT_FOUND,
     UNSUPPORTED_MEDIA_TYPE,
 )
@@ -37,7 +38,7 @@ router = APIRouter(
     generate_unique_id_function=openapi.operation_id,
     responses=openapi.problems(IDENTITY_REQUIRED, INVALID_REQUEST, INTERNAL_ERROR, DATABASE_UNAVAILABLE, OVERLOADED),
 )
-_BODY = openapi.problems(MALFORMED_BODY, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
+_BODY = openapi.problems(MALFORMED_BODY, REQUEST_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
 _CONDITIONAL = openapi.problems(TASK_NOT_FOUND, PRECONDITION_FAILED)
 
 TaskId = Annotated[

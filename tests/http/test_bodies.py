@@ -125,7 +125,6 @@ async def test_a_body_over_the_limit_is_refused(
     assert len(fake.stored) == (status == 201)
     if status == 413:
         assert _problem(answer) == (413, "body-too-large")
-        assert answer.headers["connection"] == "close"
 
 
 async def test_an_endless_body_is_not_read_to_its_end(narrow_client: httpx2.AsyncClient) -> None:
@@ -147,8 +146,7 @@ async def test_a_body_that_stalls_is_not_waited_for_for_ever(
         await asyncio.Event().wait()
 
     answer = await client.post("/v1/tasks", content=stalling(), headers=JSON)
-    assert _problem(answer) == (400, "malformed-body")
-    assert answer.headers["connection"] == "close"
+    assert _problem(answer) == (408, "request-timeout")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"title": ""}', b" " * 300_000])

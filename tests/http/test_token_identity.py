@@ -1,8 +1,7 @@
-"""The example of SECURITY.md: an identity of one's own, which believes signed tokens in place of the header."""
+"""`examples/token_identity.py`, which SECURITY.md shows: tokens in place of the header."""
 
 import hmac
 import json
-import re
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -14,15 +13,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dependency_injector import providers
 from openapi_spec_validator import validate
 
 from domain.task import UserId
 from entrypoints.container import Container
+from examples import token_identity
+from examples.token_identity import verify_tokens
 from tests.fakes import InMemoryTaskRepository
 from tests.http.conftest import client_of
 
-PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text()
 NOW = datetime.now(UTC)
 CLAIMS: dict[str, Any] = {
     "iss": "https://login.example.com",
@@ -43,14 +42,8 @@ def public_key(key: RSAPrivateKey) -> str:
 
 
 @pytest.fixture
-async def client(
-    container: Container, public_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[httpx2.AsyncClient]:
-    (tmp_path / "issuer.pem").write_text(public_key)
-    monkeypatch.chdir(tmp_path)
-    known: dict[str, Any] = {"container": container, "providers": providers, "Path": Path}
-    for block in re.findall(r"^```python\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE):
-        exec(block, known)  # noqa: S102 - as written
+async def client(container: Container, public_key: str) -> AsyncIterator[httpx2.AsyncClient]:
+    verify_tokens(container, key=public_key, issuer=CLAIMS["iss"])
     async with client_of(container) as client:
         yield client
 
@@ -58,6 +51,11 @@ async def client(
 def bearer(key: RSAPrivateKey, **changed: Any) -> dict[str, str]:
     claims = {name: value for name, value in (CLAIMS | changed).items() if value is not None}
     return {"Authorization": "Bearer " + jwt.encode(claims, key, "RS256")}
+
+
+def test_the_page_shows_the_example_word_for_word() -> None:
+    page = Path(__file__).parents[2] / "SECURITY.md"
+    assert f"```python\n{Path(token_identity.__file__).read_text()}```\n" in page.read_text()
 
 
 async def test_a_token_says_who_calls(

@@ -153,7 +153,7 @@ def test_a_body_without_a_right_end_is_refused_after_what_came_before(connection
     connection.sendall(before + HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")
     answer = _answer(connection)
     assert _statuses(answer) == [b"201"] * before.count(b"POST") + [b"400"]
-    assert answer.endswith(b"Invalid HTTP request received.")
+    assert answer.endswith(b"connection: close\r\ncontent-length: 0\r\n\r\n")
 
 
 def test_a_request_is_answered_once_whatever_becomes_of_its_body(connection: socket.socket) -> None:
