@@ -103,8 +103,10 @@ class TaskChanges:
     completed: bool | Unset = UNSET
 
     def __post_init__(self) -> None:
-        for name, value in self.mentioned().items():
-            object.__setattr__(self, name, _RULES[name](value))
+        for name, valid in _RULES.items():
+            value = getattr(self, name)
+            if value is not UNSET:
+                object.__setattr__(self, name, valid(value))
 
     @classmethod
     def replacing_all(cls, draft: TaskDraft) -> "TaskChanges":
@@ -112,7 +114,12 @@ class TaskChanges:
 
     def mentioned(self) -> dict[str, FieldValue]:
         """The fields to change and their new values, in the order of the fields."""
-        return {name: value for name in _RULES if (value := getattr(self, name)) is not UNSET}
+        changes = {}
+        for name in FIELDS:
+            value = getattr(self, name)
+            if value is not UNSET:
+                changes[name] = value
+        return changes
 
 
 def valid_title(title: str) -> str:

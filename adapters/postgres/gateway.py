@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from time import perf_counter
+from typing import NoReturn
 from uuid import UUID
 
 import psycopg
@@ -20,10 +21,7 @@ log = structlog.get_logger()
 class TaskGateway:
     def __init__(self, database: DatabaseExecutor) -> None:
         self._database = database
-
-    def until(self) -> float:
-        """The time by which an operation that begins now is answered, for all of its statements."""
-        return self._database.until()
+        self.until = database.until
 
     async def run(
         self,
@@ -45,7 +43,9 @@ class TaskGateway:
         record, facts = log.warning, {"outcome": "failed", "rows": 0}
         try:
             rows = await self._database.run(statement, parameters, about=task_id, user=owner, until=until)
-            self._require_owner(owner, rows)
+            for row in rows:
+                if row[0] != owner.value:
+                    self._distrust()
             record, facts = log.info, {"outcome": "ok" if rows or task_id is None else missing, "rows": len(rows)}
         except psycopg.Error as error:
             failure = failures.meaning(error)
@@ -65,11 +65,10 @@ class TaskGateway:
             )
         return rows
 
-    def _require_owner(self, owner: UserId, rows: Rows) -> None:
+    def _distrust(self) -> NoReturn:
         """A result that was crossed anywhere below stops here, and so does every connection."""
-        if any(row[0] != owner.value for row in rows):
-            self._database.distrust()
-            raise OwnershipViolation("a statement returned a row of another user")
+        self._database.distrust()
+        raise OwnershipViolation("a statement returned a row of another user")
 
 
 def task_of(owner: UserId, row: tuple[object, ...]) -> Task:

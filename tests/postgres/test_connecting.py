@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from adapters.postgres.connections import pool
 from adapters.postgres.connections.connection import Connection, Connector, libpq_parameters
 from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.guard import Statement
 from domain.errors import StorageUnavailable
 from tests.databases import with_parameters
 from tests.executors import BACKEND, SLEEP, TEXT, backend, executor, running
@@ -183,6 +184,23 @@ async def test_never_more_logins_than_places(database_url: str) -> None:
             with pytest.raises(StorageUnavailable, match="the deadline passed"):
                 await backend(database)
         assert opener.asked == 3
+
+
+@pytest.mark.parametrize(("statement", "asked"), [(BACKEND, 2), (SLEEP, 1)])
+async def test_a_read_whose_login_fails_is_tried_once_more(database_url: str, statement: Statement, asked: int) -> None:
+    opened = 0
+
+    async def fail_first(*, may_prepare: bool) -> Connection:
+        nonlocal opened
+        opened += 1
+        if opened == 1:  # as a pooler answers that has lost its server
+            raise psycopg.errors.ProtocolViolation("server login failed")
+        return await Connector(database_url, [BACKEND, SLEEP]).open(may_prepare=may_prepare)
+
+    async with running(DatabaseExecutor(fail_first, connections=1, queue=1, deadline=5)) as database:
+        outcome = (await asyncio.gather(database.run(statement, {}), return_exceptions=True))[0]
+    assert isinstance(outcome, Exception) is (asked == 1)
+    assert opened == asked
 
 
 async def test_a_connection_asked_for_before_the_distrust_is_not_used(database_url: str) -> None:

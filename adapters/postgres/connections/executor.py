@@ -115,27 +115,26 @@ class DatabaseExecutor:
         await self._pool.close()
 
     async def _perform(self, operation: _Operation) -> Rows:
-        try:
-            return await self._execute(operation)
-        except psycopg.Error as error:
-            if operation.stopping or not failures.may_be_repeated(error, is_read=operation.statement.is_read):
-                raise
-        return await self._execute(operation)  # from the end of the queue: it has given its connection back
-
-    async def _execute(self, operation: _Operation) -> Rows:
-        async with self._shares.of_user(operation.user), self._shares.of_thing(operation.about):
-            connection = operation.connection = await self._pool.take()
-            try:
-                return await connection.execute(operation.statement, operation.parameters)
-            except psycopg.Error as error:
-                self._learn(error)
-                raise
-            finally:
-                operation.connection = None
-                if operation.stopping and operation.has_ended:
-                    operation.has_ended.set()
-                    await operation.stopping  # its cancel must not hit the connection's next statement
-                await self._pool.give(connection, is_sound=not operation.stopping and connection.is_sound())
+        """A repeat goes to the end of the queue: it has given its connection back."""
+        has_failed = False
+        while True:
+            async with self._shares.of_user(operation.user), self._shares.of_thing(operation.about):
+                try:
+                    operation.connection = await self._pool.take()
+                    return await operation.connection.execute(operation.statement, operation.parameters)
+                except psycopg.Error as error:
+                    self._learn(error)
+                    may_repeat = failures.may_be_repeated(error, is_read=operation.statement.is_read)
+                    if has_failed or operation.stopping or not may_repeat:
+                        raise
+                    has_failed = True
+                finally:
+                    connection, operation.connection = operation.connection, None
+                    if operation.stopping and operation.has_ended:
+                        operation.has_ended.set()
+                        await operation.stopping  # its cancel must not hit the connection's next statement
+                    if connection:
+                        await self._pool.give(connection, is_sound=not operation.stopping and connection.is_sound())
 
     def _learn(self, error: psycopg.Error) -> None:
         now = monotonic()

@@ -1,6 +1,6 @@
 """The texts that a serving connection may send. It refuses every other text, whoever built it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
@@ -24,10 +24,10 @@ def cursor_for(allowed: Collection[Statement]) -> type[AsyncCursor[TupleRow]]:
     texts = frozenset(statement.text for statement in allowed)
 
     class GuardedCursor(AsyncCursor[TupleRow]):
-        async def execute(self, query: Query, *arguments: Any, **options: Any) -> Self:
+        def execute(self, query: Query, *arguments: Any, **options: Any) -> Coroutine[Any, Any, Self]:
             if query not in texts:
                 _refuse()
-            return await super().execute(query, *arguments, **options)
+            return super().execute(query, *arguments, **options)
 
         def _refuse_all(self, *_: Any, **__: Any) -> NoReturn:
             """One `execute` for each operation: nothing here uses the other ways to send a statement."""

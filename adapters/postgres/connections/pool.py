@@ -39,7 +39,7 @@ class ConnectionPool:
         """A usable connection, to be given back. Raises psycopg's errors where none stands and none can be opened."""
         while self._free:
             connection = self._free.pop()
-            if self._is_trusted(connection) and connection.is_usable():
+            if self._standing[connection] == self._epoch and connection.is_usable():
                 return connection
             await self._drop(connection)
         self._open_one_more()
@@ -54,7 +54,7 @@ class ConnectionPool:
 
     async def give(self, connection: Connection, *, is_sound: bool = True) -> None:
         """Takes a connection back. What is not sound, or no longer trusted, is closed."""
-        if not (is_sound and self._is_trusted(connection)):
+        if not is_sound or self._standing[connection] != self._epoch:
             await self._drop(connection)
             return
         while self._waiting:
@@ -63,9 +63,6 @@ class ConnectionPool:
                 waiter.set_result(connection)
                 return
         self._free.append(connection)
-
-    def _is_trusted(self, connection: Connection) -> bool:
-        return self._standing[connection] == self._epoch
 
     def leave_all(self) -> None:
         """No connection that was asked for before now serves again: each is closed when its turn comes."""
