@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.connections.engine import create_postgres_engine
-from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema.readiness import PostgresReadiness
 from adapters.postgres.table import TaskRow
 from domain.idempotency import IdempotencyKey
+from domain.listing import TaskCounts
 from domain.task import TaskChanges, TaskDraft, UserId
 from tests.databases import with_parameters
+from tests.executors import executor
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
@@ -33,10 +33,7 @@ async def serving_url(database_url: str, out_of_band: psycopg.Connection) -> Asy
 
 
 async def test_they_are_enough_to_serve(serving_url: str, alice: UserId) -> None:
-    database = DatabaseExecutor(
-        create_postgres_engine(serving_url, initialize=False), connections=1, queue=1, deadline=5
-    )
-    database.start()
+    database = executor(serving_url)
     await PostgresReadiness(database).check()
     tasks = PostgresTaskRepository(database)
     task, _ = await tasks.add(alice, TaskDraft("x"))
@@ -44,6 +41,10 @@ async def test_they_are_enough_to_serve(serving_url: str, alice: UserId) -> None
     changed = await tasks.update(alice, task.id, TaskChanges("y", "z", completed=True))
     await tasks.toggle(alice, task.id, expected=frozenset({changed.updated_at}))
     assert len((await tasks.list(alice)).items) == 2
+    assert await tasks.count(alice) == TaskCounts(2, 0)
+    assert await tasks.update_all(alice, completed=False, to=True) == 2
+    assert await tasks.update_all(alice, completed=True, to=False) == 2
+    assert await tasks.delete_all(alice, completed=True) == 0
     await tasks.delete(alice, task.id)
     await database.close()
 

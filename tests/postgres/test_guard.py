@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import psycopg
 import pytest
+from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
+from adapters.postgres.owned import COLUMN, OWNED
 from psycopg import sql
 from sqlalchemy import Connection, bindparam, delete, func, insert, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql
@@ -12,11 +14,9 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.sql import ClauseElement, Executable
 
 from adapters.postgres.connections import guard
-from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import keeps_to_its_owner
 from adapters.postgres.gateway import OwnedStatements
-from adapters.postgres.owned import COLUMN, OWNED
 from adapters.postgres.table import TaskRow
 from domain.errors import OwnershipViolation
 from domain.task import UserId

@@ -1,53 +1,74 @@
 """Prepared statements: used where a probe has shown that they are safe, and given up where they are seen to cross."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
-from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
-from adapters.postgres.connections.executor import DatabaseExecutor
-from adapters.postgres.connections.prepared import is_safe_to_prepare, may_prepare
+from adapters.postgres.connections.prepared import is_safe_to_prepare
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import StorageUnavailable
 from domain.task import TaskDraft, UserId
+from tests.executors import TEXT, backend, executor, running
 from tests.pgbouncer import SERVER_CONNECTIONS
-from tests.postgres.wire import Wire
+from tests.postgres.conftest import RAISE
+from tests.postgres.wire import Wire, tapped
 
 untracked = pytest.mark.parametrize("pooled_url", ["untracked"], indirect=True)
 tracked = pytest.mark.parametrize("pooled_url", ["tracked"], indirect=True)
+OFTEN = 10
+"""More often than it takes for a statement to be prepared."""
 
 
-def threshold(url: str) -> int | None:
-    with create_postgres_engine(url, initialize=False).connect() as connection:
-        return driver_connection(connection).prepare_threshold
+async def is_safe(url: str) -> bool:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as driver:
+        return await is_safe_to_prepare(driver, 5)
 
 
-def test_a_direct_connection_prepares_what_it_runs_often(database_url: str) -> None:
-    assert threshold(database_url) == 5
+async def is_prepared(wire: Wire, **options: str) -> bool:
+    """Whether a statement that is run often is parsed once only."""
+    async with running(executor(wire.url, **options)) as database:  # type: ignore[arg-type]  # passed on
+        await backend(database)
+        wire.clear()
+        for number in range(OFTEN):
+            await database.run(TEXT, {"text": str(number)})
+    return len(wire.statements) < OFTEN
+
+
+async def test_a_direct_connection_prepares_what_it_runs_often(wire: Wire) -> None:
+    assert await is_prepared(wire)
+
+
+@pytest.mark.parametrize(("prepares", "expected"), [("on", True), ("off", False)])
+async def test_the_operator_may_decide_without_a_probe(wire: Wire, prepares: str, *, expected: bool) -> None:
+    assert await is_prepared(wire, prepares=prepares) is expected
 
 
 @untracked
-def test_behind_a_pooler_that_does_not_keep_track_nothing_is_prepared(pooled_url: str) -> None:
-    assert threshold(pooled_url) is None
+async def test_behind_a_pooler_without_track_nothing_is_prepared(pooled_url: str) -> None:
+    assert not await is_safe(pooled_url)
 
 
-def test_behind_one_that_keeps_track_statements_are_prepared(wire: Wire) -> None:
+async def test_behind_a_pooler_with_track_statements_are_prepared(wire: Wire) -> None:
     wire.renames = True
-    assert threshold(wire.url) == 5
+    assert await is_safe(wire.url)
     assert any("pg_prepared_statements" in statement for statement in wire.statements)  # it took a pooler for one
 
 
-def test_a_probe_that_fails_leaves_no_connection(database_url: str) -> None:
-    connection = psycopg.connect(database_url)
-    with pytest.raises(psycopg.errors.DivisionByZero):
-        connection.execute("select 1 / 0")
-    with pytest.raises(psycopg.errors.InFailedSqlTransaction):
-        is_safe_to_prepare(connection, 5)
-    assert connection.closed
+async def test_a_probe_that_is_not_answered_is_cut(wire: Wire) -> None:
+    wire.is_mute = True
+    driver = await psycopg.AsyncConnection.connect(wire.url, autocommit=True)
+    with pytest.raises(psycopg.OperationalError):
+        await is_safe_to_prepare(driver, 0.05)
+    await driver.close()
+
+
+@pytest.fixture
+def wire_of_pooler(pooled_url: str) -> Iterator[Wire]:
+    with tapped(pooled_url) as wire:
+        yield wire
 
 
 def on_each_server_connection(pooled_url: str, statement: LiteralString) -> list[list[tuple[Any, ...]]]:
@@ -59,87 +80,68 @@ def on_each_server_connection(pooled_url: str, statement: LiteralString) -> list
 
 
 @untracked
-def test_what_others_have_left_prepared_is_no_error(pooled_url: str) -> None:
+async def test_what_others_have_left_prepared_is_no_error(pooled_url: str) -> None:
     on_each_server_connection(pooled_url, "prepare _pg3_0 as select 1")
-    assert threshold(pooled_url) is None
+    assert not await is_safe(pooled_url)
     on_each_server_connection(pooled_url, "deallocate all")
 
 
 @untracked
-def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
+async def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
     for _ in range(4):
-        threshold(pooled_url)
+        await is_safe(pooled_url)
         assert on_each_server_connection(pooled_url, "select name from pg_prepared_statements") == [[], []]
 
 
 @untracked
-async def test_statements_that_cross_are_answered_as_unavailable_and_given_up(pooled_url: str, alice: UserId) -> None:
-    engine = create_postgres_engine(pooled_url, prepared_statements="on", initialize=False)
-    database = DatabaseExecutor(engine, connections=4, queue=200, deadline=5)
-    database.start()
-    tasks = PostgresTaskRepository(database)
-    added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
-    outcomes = [
-        outcome
-        for _ in range(20)
-        for outcome in await asyncio.gather(*(tasks.get(alice, task.id) for task in added), return_exceptions=True)
-    ]
-    assert {type(outcome) for outcome in outcomes if isinstance(outcome, Exception)} == {StorageUnavailable}
-    assert not may_prepare(engine)
-    assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 10)) == added * 10
-    await database.close()
+async def test_statements_that_cross_are_given_up(wire_of_pooler: Wire, alice: UserId) -> None:
+    async with running(executor(wire_of_pooler.url, connections=4, queue=200, prepares="on")) as database:
+        tasks = PostgresTaskRepository(database)
+        added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
+        outcomes = [
+            outcome
+            for _ in range(20)
+            for outcome in await asyncio.gather(*(tasks.get(alice, task.id) for task in added), return_exceptions=True)
+        ]
+        assert {type(outcome) for outcome in outcomes if isinstance(outcome, Exception)} <= {StorageUnavailable}
+        wire_of_pooler.clear()
+        assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 10)) == added * 10
+        assert len(wire_of_pooler.statements) == 40  # each is parsed anew
 
 
 @tracked
-async def test_behind_a_pooler_that_keeps_track_statements_are_prepared_and_never_cross(
-    pooled_url: str, alice: UserId
-) -> None:
-    database = DatabaseExecutor(
-        create_postgres_engine(pooled_url, initialize=False), connections=4, queue=200, deadline=5
-    )
-    database.start()
-    tasks = PostgresTaskRepository(database)
-    added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
-    assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 40)) == added * 40
-    await database.close()
+async def test_behind_a_pooler_with_track_statements_never_cross(pooled_url: str, alice: UserId) -> None:
+    async with running(executor(pooled_url, connections=4, queue=200)) as database:
+        tasks = PostgresTaskRepository(database)
+        added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
+        assert await asyncio.gather(*(tasks.get(alice, task.id) for task in added * 40)) == added * 40
     query: LiteralString = "select name from pg_prepared_statements where statement like 'SELECT tasks.%'"
     names = [name for rows in on_each_server_connection(pooled_url, query) for (name,) in rows]
     assert names
     assert not [name for name in names if name.startswith("_pg3_")]
 
 
-async def test_one_crossing_makes_all_connections_give_up(database_url: str) -> None:
-    database = DatabaseExecutor(
-        create_postgres_engine(database_url, initialize=False), connections=1, queue=1, deadline=5
-    )
-    database.start()
-
-    def prepared(connection: Connection) -> int | None:
-        return driver_connection(connection).prepare_threshold
-
-    def cross(connection: Connection) -> None:
-        connection.execute(text("execute nothing_of_this_name"))
-
-    assert await database.run(prepared) == 5
-    try:
-        await database.run(cross)
-    except DBAPIError:
-        assert await database.run(prepared) is None
-    await database.close()
+@pytest.mark.usefixtures("_raising_function")
+@pytest.mark.parametrize("sqlstate", ["26000", "42P05"])
+async def test_one_crossing_makes_all_connections_give_up(wire: Wire, sqlstate: str) -> None:
+    async with running(executor(wire.url, RAISE, connections=2)) as database:
+        before = set(await asyncio.gather(backend(database), backend(database)))
+        with pytest.raises(psycopg.Error):
+            await database.run(RAISE, {"sqlstate": sqlstate})
+        after = set(await asyncio.gather(backend(database), backend(database)))
+        assert before.isdisjoint(after)
+        wire.clear()
+        for number in range(OFTEN):
+            await database.run(TEXT, {"text": str(number)})
+        assert len(wire.statements) == OFTEN
 
 
-async def test_connections_that_are_not_trusted_are_left_and_nothing_is_prepared_on_the_next(database_url: str) -> None:
-    engine = create_postgres_engine(database_url, initialize=False)
-    database = DatabaseExecutor(engine, connections=1, queue=1, deadline=5)
-    database.start()
-
-    def state(connection: Connection) -> tuple[int, int | None]:
-        driver = driver_connection(connection)
-        return driver.info.backend_pid, driver.prepare_threshold
-
-    before, prepares = await database.run(state)
-    assert prepares
-    database.distrust()
-    after, prepares = await database.run(state)
-    assert (after != before, prepares) == (True, None)
-    await database.close()
+async def test_distrusted_connections_are_left_and_the_next_prepare_nothing(wire: Wire) -> None:
+    async with running(executor(wire.url)) as database:
+        before = await backend(database)
+        database.distrust()
+        assert await backend(database) != before
+        wire.clear()
+        for number in range(OFTEN):
+            await database.run(TEXT, {"text": str(number)})
+        assert len(wire.statements) == OFTEN

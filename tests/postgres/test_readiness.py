@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from adapters.postgres.connections.engine import create_postgres_engine
 
 from adapters.postgres.connections import executor
-from adapters.postgres.connections.engine import create_postgres_engine
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema import readiness

@@ -9,8 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.connections.engine import create_postgres_engine, driver_connection
-from adapters.postgres.connections.guard import lift_guard
+from adapters.postgres.schema.revisions import create_migration_engine
 from adapters.postgres.table import TaskRow
 from tests.databases import fingerprint
 
@@ -55,8 +54,7 @@ def test_the_schema_is_the_contracts_and_nothing_else(out_of_band: psycopg.Conne
 
 
 def test_the_model_makes_the_same_schema(out_of_band: psycopg.Connection, empty_database_url: str) -> None:
-    with create_postgres_engine(empty_database_url).connect() as connection:
-        lift_guard(driver_connection(connection))
+    with create_migration_engine(empty_database_url).begin() as connection:
         TaskRow.metadata.create_all(connection)
     with psycopg.connect(empty_database_url) as elsewhere:
         assert fingerprint(elsewhere) == fingerprint(out_of_band)

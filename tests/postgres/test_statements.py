@@ -7,10 +7,10 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from adapters.postgres.connections.engine import create_postgres_engine
 from sqlalchemy.sql import ClauseElement, Executable
 
 from adapters.postgres import statements
-from adapters.postgres.connections.engine import create_postgres_engine
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import OwnershipViolation, TaskNotFound

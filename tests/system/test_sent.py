@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from adapters.embedded_postgres import embedded_postgres
+from adapters.postgres import statements
 from tests.planted import PLANTED
-from tests.postgres.test_statements import ALL_STATEMENTS
 from tests.system.sent import Sent, log_all_statements, statements_in, work_for
 from tests.system.service import TASK, run, serving
 
@@ -160,7 +160,7 @@ def faults_of(sql: str) -> Iterator[str]:
 
 def test_every_statement_can_be_sent_to_a_distributed_database(recorded: Recorded) -> None:
     distinct = {statement.sql for statement in recorded.on_tasks}
-    assert len(distinct) == len({str(statement) for statement in ALL_STATEMENTS})
+    assert len(distinct) == len({statement.text for statement in statements.ALL})
     assert {sql: list(faults_of(sql)) for sql in distinct} == {sql: [] for sql in distinct}
 
 

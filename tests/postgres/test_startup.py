@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-
 from adapters.postgres.connections.engine import create_postgres_engine
+
 from adapters.postgres.schema import readiness
 from adapters.postgres.schema.readiness import wait_until_ready
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
