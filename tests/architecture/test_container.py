@@ -8,7 +8,8 @@ from entrypoints.settings import ConfigurationError, Settings
 
 
 @pytest.mark.parametrize(
-    "name", ["settings", "engine", "database", "resources", "tasks", "readiness", "identity", "app", "migration_engine"]
+    "name",
+    ["settings", "connector", "database", "resources", "tasks", "readiness", "identity", "app", "migration_engine"],
 )
 def test_every_provider_can_be_built_without_touching_a_database(name: str) -> None:
     container = Container()

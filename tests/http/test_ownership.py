@@ -1,22 +1,26 @@
 """Should ownership fail anywhere below, the whole service says nothing but that it has a defect."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
 from dependency_injector import providers
-from sqlalchemy import Connection, text
 
+from adapters.postgres.connections.connection import Connector, Rows
 from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.connections.guard import Statement
 from domain.task import UserId
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 from tests.conftest import LoggedLines
+from tests.executors import SERVING
 from tests.http.conftest import client_of
 
-T = TypeVar("T")
+EVERYBODYS = Statement(
+    "select user_id, id, title, description, completed, created_at, updated_at from tasks", is_read=True
+)
 
 REQUESTS: dict[str, tuple[str, str, object]] = {
     "create": ("POST", "", {"title": "Mine"}),
@@ -34,25 +38,26 @@ REQUESTS: dict[str, tuple[str, str, object]] = {
 class CrossingExecutor(DatabaseExecutor):
     """As a pooler that has mixed up its clients: answers all with what the first one asked for."""
 
-    first: Callable[[Connection], Any] | None = None
+    first: tuple[Statement, Mapping[str, object]] | None = None
 
-    async def run(self, operation: Callable[[Connection], T], **options: Any) -> T:
-        self.first = self.first or operation
-        return await super().run(self.first, **options)
+    async def run(self, statement: Statement, parameters: Mapping[str, object], **options: Any) -> Rows:
+        self.first = self.first or (statement, parameters)
+        return await super().run(*self.first, **options)
 
 
 class ForgetfulExecutor(DatabaseExecutor):
     """Runs a statement that forgets the owner, in place of what it is given."""
 
-    async def run(self, operation: Callable[[Connection], T], **options: Any) -> Any:
-        return await super().run(lambda connection: connection.execute(text("select * from tasks")).all(), **options)
+    async def run(self, statement: Statement, parameters: Mapping[str, object], **options: Any) -> Rows:
+        return await super().run(EVERYBODYS, {}, **options)
 
 
 @pytest.fixture
 async def failing_client(database_url: str, executor: type[DatabaseExecutor]) -> AsyncIterator[httpx2.AsyncClient]:
     container = Container()
     container.settings.override(Settings.load(database_url=database_url))
-    database = executor(container.engine(), connections=1, queue=1, deadline=5)
+    connector = Connector(database_url, [*SERVING, EVERYBODYS])
+    database = executor(connector.open, connections=1, queue=1, deadline=5)
     container.database.override(providers.Object(database))
     async with client_of(container) as client:
         yield client

@@ -1,28 +1,30 @@
 """Readiness: asked for where it is not known, and not where it is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
+import psycopg
 import pytest
-from adapters.postgres.connections.engine import create_postgres_engine
 
-from adapters.postgres.connections import executor
+from adapters.postgres.connections import health
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema import readiness
 from adapters.postgres.schema.readiness import PostgresReadiness
-from domain.errors import StorageOutdated, StorageUnavailable
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
+from adapters.postgres.schema.startup import wait_until_ready
+from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from domain.task import TaskDraft, UserId
 from tests.conftest import LoggedLines
-from tests.postgres.wire import Wire
+from tests.databases import with_parameters
+from tests.executors import executor, running
+from tests.postgres.wire import Wire, tapped
 
 
 @pytest.fixture
 async def database(wire: Wire) -> AsyncIterator[DatabaseExecutor]:
-    engine = create_postgres_engine(wire.url, connect_timeout=2, prepared_statements="off", initialize=False)
-    database = DatabaseExecutor(engine, connections=1, queue=10, deadline=0.5)
-    database.start()
-    yield database
-    await database.close()
+    async with running(executor(wire.url, queue=10, deadline=0.5, prepares="off")) as database:
+        yield database
 
 
 async def test_the_first_check_asks_and_the_next_need_not(database: DatabaseExecutor, wire: Wire) -> None:
@@ -51,16 +53,16 @@ async def test_after_a_failure_the_server_is_asked_again(database: DatabaseExecu
 
 
 async def test_what_is_not_ready_and_why_is_logged(database: DatabaseExecutor, wire: Wire, logged: LoggedLines) -> None:
-    wire.drops_next = 1
+    wire.drops_next = 2  # a read is sent once more
     with pytest.raises(StorageUnavailable, match="error OperationalError"):
         await PostgresReadiness(database).check()
-    assert len(wire.statements) == 1
+    assert len(wire.statements) == 2
     wire.is_mute = True
     with pytest.raises(StorageUnavailable, match="the deadline passed"):
         await PostgresReadiness(database).check()
     facts = [(line["level"], line["error"], line.get("reason")) for line in logged() if line["event"] == "not ready"]
     assert facts == [
-        ("warning", "OperationalError", None),
+        ("warning", "StorageUnavailable", "error OperationalError"),
         ("warning", "StorageUnavailable", "the deadline passed"),
     ]
 
@@ -78,14 +80,110 @@ async def test_of_probes_each_second_one_in_thirty_asks(
     database: DatabaseExecutor, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for second in range(61):
-        monkeypatch.setattr(executor, "monotonic", lambda now=float(second): now)
+        monkeypatch.setattr(health, "monotonic", lambda now=float(second): now)
         await PostgresReadiness(database).check()
     assert len(wire.statements) == 3
 
 
-async def test_a_database_whose_schema_is_not_current_is_not_ready(empty_database_url: str) -> None:
-    database = DatabaseExecutor(create_postgres_engine(empty_database_url), connections=1, queue=1, deadline=5)
-    database.start()
-    with pytest.raises(StorageOutdated):
+FAULTS: dict[str, tuple[str, type[StorageError], str]] = {
+    "no schema": ("drop table tasks, alembic_version", StorageOutdated, "its schema is empty, this release needs"),
+    "no revision": ("delete from alembic_version", StorageOutdated, "its schema is empty, this release needs"),
+    "an older revision": (
+        "update alembic_version set version_num = '0000'",
+        StorageOutdated,
+        r"its schema is 0000, this release needs \d{4}: run `taskward migrate`$",
+    ),
+    "another application's revision": (
+        "update alembic_version set version_num = 'ae1027a6acf4'",
+        StorageOutdated,
+        "its alembic_version, ae1027a6acf4, is not ours: give Taskward a database of its own$",
+    ),
+    "a revision like a number": (
+        "update alembic_version set version_num = '99999'",
+        StorageOutdated,
+        "its alembic_version, 99999, is not ours",
+    ),
+    "no table": ("drop table tasks", StorageOutdated, r"its schema says \d{4} but has no table tasks: restore"),
+    "no column": (
+        "alter table tasks drop column description",
+        StorageOutdated,
+        r"its schema says \d{4} but has no column description: restore",
+    ),
+    "no privileges": (
+        "revoke update, delete on tasks from {role}; grant select on tasks to {role}",
+        StorageUnavailable,
+        r"its role may not DELETE, UPDATE on tasks: grant that \(docs/operations.md has the grants\)$",
+    ),
+    "privileges on some columns": (
+        "revoke update on tasks from {role}; grant update (title, completed, updated_at) on tasks to {role}",
+        StorageUnavailable,
+        "its role may not UPDATE on tasks",
+    ),
+    "row security": (
+        "alter table tasks enable row level security",
+        StorageUnavailable,
+        "row security on tasks applies to its role: disable it, or give the role bypassrls$",
+    ),
+}
+
+
+@pytest.fixture
+def serving(empty_database_url: str) -> Iterator[tuple[psycopg.Connection, str, str]]:
+    """A migrated database, a role that may serve from it, and the URL for that role."""
+    upgrade(create_migration_engine(empty_database_url))
+    role = f"taskward_test_{uuid4().hex}"
+    with psycopg.connect(empty_database_url, autocommit=True) as operator:
+        operator.execute(
+            f"create role {role} login password 'x'; grant select, insert, update, delete on tasks to {role};"
+            f" grant select on alembic_version to {role}".encode()
+        )
+        yield operator, role, with_parameters(empty_database_url, user=role, password="x")  # noqa: S106 - for the test only
+        operator.execute(f"drop owned by {role}; drop role {role}".encode())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_database_that_cannot_serve_is_not_ready_and_not_started_on(
+    serving: tuple[psycopg.Connection, str, str], name: str
+) -> None:
+    operator, role, url = serving
+    change, kind, words = FAULTS[name]
+    with tapped(url) as wire:
+        async with running(executor(wire.url, prepares="off")) as database:
+            await PostgresReadiness(database).check()
+            wait_until_ready(url, timeout=2, patience=20)
+            operator.execute(change.format(role=role).encode())
+            database.health.failed(StorageUnavailable("so that it asks"))
+            wire.clear()
+            with pytest.raises(kind, match=f"^{words}"):
+                await PostgresReadiness(database).check()
+            assert wire.round_trips == 1
+    with pytest.raises(kind, match=f"^{words}"):
+        wait_until_ready(url, timeout=2, patience=20)
+
+
+async def test_a_later_revision_is_ready(serving: tuple[psycopg.Connection, str, str]) -> None:
+    operator, _, url = serving
+    operator.execute("update alembic_version set version_num = '9999'")
+    async with running(executor(url)) as database:
         await PostgresReadiness(database).check()
-    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "sqlstate"),
+    [("revoke update on tasks from {role}", "42501"), ("alter table tasks rename to other", "42P01")],
+)
+async def test_what_an_operator_breaks_at_run_time_is_unavailable_and_unready(
+    serving: tuple[psycopg.Connection, str, str], alice: UserId, logged: LoggedLines, change: str, sqlstate: str
+) -> None:
+    operator, role, url = serving
+    async with running(executor(url)) as database:
+        tasks = PostgresTaskRepository(database)
+        task, _ = await tasks.add(alice, TaskDraft("x"))
+        operator.execute(change.format(role=role).encode())
+        with pytest.raises(StorageUnavailable):
+            await tasks.toggle(alice, task.id)
+        (line,) = [line for line in logged() if line["event"] == "database" and line["operation"] == "toggle"]
+        assert (line["level"], line["outcome"], line["sqlstate"]) == ("warning", "StorageUnavailable", sqlstate)
+        assert "exception" not in line
+        with pytest.raises(StorageError):
+            await PostgresReadiness(database).check()

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from adapters.postgres.connections.engine import create_postgres_engine
 
-from adapters.postgres.schema import readiness
-from adapters.postgres.schema.readiness import wait_until_ready
+from adapters.postgres.schema import startup
+from adapters.postgres.schema.startup import wait_until_ready
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from tests.conftest import LoggedLines
 from tests.databases import with_parameters
@@ -18,8 +17,7 @@ AS_LONG_AS_IT_TAKES = 600.0
 
 
 def wait(url: str, *, patience: float = AS_LONG_AS_IT_TAKES, **options: bool) -> None:
-    engine = create_postgres_engine(url, connect_timeout=2, prepared_statements="off", initialize=False)
-    wait_until_ready(engine, patience=patience, **options)
+    wait_until_ready(url, timeout=2, patience=patience, **options)
 
 
 def lines(logged: LoggedLines) -> list[tuple[str, str, str]]:
@@ -35,7 +33,7 @@ def test_what_is_waking_up_is_waited_for_and_told_of_once(
     wire: Wire, logged: LoggedLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(readiness, "sleep", slept.append)
+    monkeypatch.setattr(startup, "sleep", slept.append)
     wire.drops_next = 2
     wait(wire.url)
     assert slept == [0.2, 0.2]
@@ -100,3 +98,25 @@ def test_without_a_schema_an_empty_database_will_do(empty_database_url: str) -> 
     wait(empty_database_url, schema=False)
     with pytest.raises(StorageOutdated):
         wait(empty_database_url)
+
+
+@pytest.mark.parametrize(
+    ("text", "waits"),
+    [
+        ('connection failed: FATAL:  password authentication failed for user "x"', False),
+        ('connection to server at "certificates-db", port 5432 failed: Connection refused', True),
+        ('connection failed: FATAL:  the database system is starting up: "does not exist"', True),
+        ("failed to resolve host 'permission denied.example': [Errno -2] Name or service not known", True),
+        ('could not translate host name "tasks.example" to address: Name or service not known', True),
+    ],
+)
+def test_the_servers_words_decide_and_not_the_operators_names(text: str, *, waits: bool) -> None:
+    failure, is_final = startup._reason(psycopg.OperationalError(text))  # noqa: SLF001 - such servers are hard to come by
+    assert is_final is not waits
+    assert isinstance(failure, StorageUnavailable)
+
+
+def test_a_name_that_is_not_known_yet_is_waited_for(logged: LoggedLines) -> None:
+    with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: "):
+        wait("postgresql://user@nowhere.invalid/tasks", patience=1.0)
+    assert lines(logged)[:1] in ([("info", "waiting for the database", "OperationalError")], [])

@@ -5,7 +5,7 @@ import pytest
 from domain.repository import TaskRepository
 from tests.fakes import InMemoryTaskRepository
 
-METHODS = ["add", "get", "list", "update", "toggle", "delete"]
+METHODS = ["add", "get", "list", "count", "update", "toggle", "delete", "update_all", "delete_all"]
 
 
 def test_no_method_is_missing_here() -> None:
