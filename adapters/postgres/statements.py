@@ -4,11 +4,9 @@ import re
 from itertools import combinations, product
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, BindParameter, ColumnElement, Delete, Insert, Select, Update, func
+from sqlalchemy import ARRAY, BindParameter, ColumnClause, ColumnElement, Delete, Insert, Select, Update, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BooleanClauseList
 from sqlmodel import any_, bindparam, col, delete, literal_column, select, tuple_, update
 
 from adapters.postgres.connections.guard import Statement
@@ -27,45 +25,48 @@ _RETURNED: Final = tuple(col(getattr(TaskRow, name)) for name in RETURNED)
 
 # Strictly later than before, even where the clock stands still or steps back. The detour through UTC makes the sum
 # independent of the session's time zone: a distributed PostgreSQL accepts only immutable functions over a column.
-_LATER: Final[ColumnElement[Any]] = literal_column(
+_LATER: Final[ColumnClause[Any]] = literal_column(
     "greatest(now(), ((updated_at at time zone 'UTC') + interval '1 microsecond') at time zone 'UTC')"
 )
 
 
-def compiled(statement: OnTasks, *, counts: bool = False) -> Statement:
-    """The statement as text; `counts` makes it return the owner and the number of rows that it changed.
+# The forms that a statement can have. The owner is returned first, and its condition stands at the top. No word here
+# widens what that has narrowed: there is no OR, no second SELECT, no other table, no function that reads.
+_VALUE: Final = r"%\(\w+\)s(?:::(?:UUID|VARCHAR|TIMESTAMP WITH TIME ZONE)(?:\[\])?)?"
+_WORDS: Final = rf"(?:{_VALUE}|tasks\.\w+|(?:AND|ANY|ASC|BY|DESC|LIMIT|NOT|ORDER)\b|[ (),<=>])*"
+_COUNT: Final = r"count\(\*\) FILTER \(WHERE (?:NOT )?tasks\.completed\) AS \w+"
+_CHANGE: Final = rf"(?:{'|'.join(FIELDS)})=(?:{_VALUE}|NOT tasks\.completed), "
+_OWNERS: Final = r"%\(owner\)s::VARCHAR"
+_FORMS: Final = re.compile(
+    rf"SELECT tasks\.user_id,{_WORDS}(?:{_COUNT}(?:, )?)* FROM tasks"  # noqa: S608 - a pattern
+    rf" WHERE tasks\.user_id = {_OWNERS}(?: (?:AND|GROUP|ORDER)\b{_WORDS})?"
+    rf"|(?:DELETE FROM tasks|UPDATE tasks SET (?:{_CHANGE})+updated_at={re.escape(_LATER.name)})"
+    rf" WHERE tasks\.user_id = {_OWNERS}(?: AND\b{_WORDS})? RETURNING tasks\.user_id\b{_WORDS}"
+    rf"|INSERT INTO tasks \(id, user_id(?:, \w+)*\) VALUES \({_VALUE}, {_OWNERS}(?:, {_VALUE})*\)"
+    rf"(?: ON CONFLICT DO NOTHING)? RETURNING tasks\.user_id\b{_WORDS}"
+)
 
-    Raises `ValueError` unless the owner is bound for every row that the statement reads, changes or makes.
-    """
+
+def compiled(statement: OnTasks) -> Statement:
+    """The statement as text. Raises `ValueError` unless it binds the owner of each row that it reads or writes."""
     text = _text(statement)
-    binds_owner = _makes_for_owner(text) if isinstance(statement, Insert) else _is_owned(statement.whereclause)
-    names_tasks_once = len(re.findall(r"\b(?:FROM|INTO|JOIN|TABLE|UPDATE|USING) tasks\b|, tasks\b(?!\.)", text)) == 1
-    if not (binds_owner and names_tasks_once) or "user_id=" in text:
+    if not _FORMS.fullmatch(text):
         raise ValueError(f"a statement on tasks must bind their owner: {text}")
-    if counts and isinstance(statement, Update | Delete):
-        changed = statement.returning(col(TaskRow.user_id)).cte("changed")
-        owner = changed.c.user_id
-        text = _text(select(owner, func.count()).where(owner == _OWNER).group_by(owner))
     return Statement(text, is_read=isinstance(statement, Select))
 
 
+def _counting(statement: Update | Delete) -> Statement:
+    """The statement, returning the owner and the number of rows that it changed, or nothing if there are none."""
+    statement = statement.returning(col(TaskRow.user_id))
+    compiled(statement)
+    changed = statement.cte("changed")
+    owner = changed.c.user_id
+    return Statement(_text(select(owner, func.count()).where(owner == _OWNER).group_by(owner)), is_read=False)
+
+
 def _text(statement: OnTasks) -> str:
-    return str(statement.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-
-
-def _is_owned(condition: ColumnElement[Any] | None) -> bool:
-    """Whether the owner's condition stands at the top, where only AND joins it to others."""
-    if isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
-        return any(_is_owned(part) for part in condition.clauses)
-    return condition is not None and _OWNED.compare(condition)
-
-
-def _makes_for_owner(text: str) -> bool:
-    row = re.match(
-        r"INSERT INTO tasks \(([\w, ]+)\) VALUES \(([\w, :%()]+?)\) (?:ON CONFLICT DO NOTHING )?RETURNING ", text
-    )
-    values = dict(zip(row[1].split(", "), row[2].split(", "), strict=True)) if row else {}
-    return values.get("user_id") == "%(owner)s::VARCHAR"
+    text = str(statement.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+    return " ".join(text.split())
 
 
 def _given(name: str) -> BindParameter[Any]:
@@ -138,8 +139,8 @@ DELETE: Final = {
     expects: compiled(delete(TaskRow).where(*which).returning(*_RETURNED)) for expects, which in _WHICH.items()
 }
 """Both by whether a version is expected."""
-UPDATE_ALL: Final = compiled(_updated({"completed": bindparam("to")}, _OWNED, _IN_STATE), counts=True)
-DELETE_ALL: Final = compiled(delete(TaskRow).where(_OWNED, _IN_STATE), counts=True)
+UPDATE_ALL: Final = _counting(_updated({"completed": bindparam("to")}, _OWNED, _IN_STATE))
+DELETE_ALL: Final = _counting(delete(TaskRow).where(_OWNED, _IN_STATE))
 
 ALL: Final = (
     *(ADD, ADD_ONCE, GET, COUNT, UPDATE_ALL, DELETE_ALL),

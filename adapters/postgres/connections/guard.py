@@ -25,7 +25,7 @@ def cursor_for(allowed: Collection[Statement]) -> type[AsyncCursor[TupleRow]]:
 
     class GuardedCursor(AsyncCursor[TupleRow]):
         def execute(self, query: Query, *arguments: Any, **options: Any) -> Coroutine[Any, Any, Self]:
-            if query not in texts:
+            if not isinstance(query, str) or query not in texts:
                 _refuse()
             return super().execute(query, *arguments, **options)
 
