@@ -1,5 +1,6 @@
 """`taskward distribute`, with a stand-in for Citus: all of it or nothing, once, and never beside a migration."""
 
+import itertools
 import re
 import shutil
 import signal
@@ -151,17 +152,24 @@ def test_other_grants_on_columns_are_no_obstacle(citus: psycopg.Connection, url:
 
 def test_the_guides_steps_lead_there_and_back(citus: psycopg.Connection, url: str) -> None:
     before, rows, *_ = everything(citus)
-    for part in ("passwords", "nodes", "key"):
-        for statement in scaling_sql(part):
-            citus.execute(statement.replace(b"database taskward", b"database " + citus.info.dbname.encode()))
+    database = citus.info.dbname.encode()
+
+    def run_parts(*parts: str) -> None:
+        for statement in itertools.chain(*map(scaling_sql, parts)):
+            citus.execute(statement.replace(b"database taskward", b"database " + database))
+
+    run_parts("room", "passwords", "nodes", "key")
     assert distribute(create_postgres_engine(url))
     assert distributed_by(citus) == DISTRIBUTED
     tables, counts = (citus.execute(statement).fetchall() for statement in scaling_sql("look"))
     assert [name for name, *_ in tables] == ["tasks", "alembic_version"]
-    assert counts == [(2,)]
-    for part in ("tidy", "back"):
-        for statement in scaling_sql(part):
-            citus.execute(statement)
+    assert counts == [(len(rows),)]
+    run_parts("tidy", "rebalance", "restore", "replace", "back")
+    assert citus.execute("select nodename from pg_dist_node order by nodeid").fetchall() == [
+        ("coordinator.internal",),
+        ("standby-1.internal",),
+        ("worker-2.internal",),
+    ]
     after, rows_after, *_ = everything(citus)
     assert (after, rows_after, distributed_by(citus)) == (before, rows, [])
 

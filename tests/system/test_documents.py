@@ -9,9 +9,11 @@ import pytest
 
 from adapters.postgres.connections.engine import create_postgres_engine
 from adapters.postgres.schema.revisions import upgrade
+from tests.databases import SCALING
 from tests.system.service import serving
 
 CHECKOUT = Path(__file__).parents[2]
+SCALING_PAGE = (CHECKOUT / "docs" / "scaling.md").read_text()
 ADDRESS = "http://127.0.0.1:8000"
 # Ids, times, request ids, entity tags, cursors: they differ from run to run.
 VOLATILE = re.compile(
@@ -51,3 +53,17 @@ def test_each_proof_that_is_named_exists() -> None:
     )
     found = {line.partition("[")[0] for line in done.stdout.splitlines()}
     assert (done.returncode, proofs - found) == (0, set()), done.stdout
+
+
+def test_the_guide_to_scaling_says_of_each_statement_how_it_is_known() -> None:
+    no_statements = r"^ *```(?s:.+?)^ *```\n|^\| .*\n\| ---.*\n|^#.*\n"  # code, heads of tables, headings
+    page = re.sub(no_statements, "", SCALING_PAGE.split("| [C] |")[1], flags=re.MULTILINE)
+    statements = [text for text in re.split(r"\n\n+|\n(?=\|)|\n *(?=- |\d\. )", page)[1:] if text.strip()]
+    assert len(statements) > 50
+    assert [text for text in statements if not re.search(r"\[[TSMDC]\]", text)] == []
+
+
+def test_the_guide_to_scaling_takes_its_sql_from_the_file_that_tests_run() -> None:
+    assert "```sql" not in SCALING_PAGE
+    named = re.findall(r"[Pp]arts? `(\w+)`", SCALING_PAGE)
+    assert set(named) == set(SCALING[1::2])
