@@ -1,7 +1,6 @@
 """What the database server is really sent while the service is used over HTTP, held to the rules for statements."""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 
 from adapters.embedded_postgres import embedded_postgres
+from tests.databases import own_folder
 from tests.planted import PLANTED
 from tests.postgres.test_statements import ALL_STATEMENTS
 from tests.system.sent import Sent, log_all_statements, statements_in, work_for
@@ -105,8 +105,8 @@ class Recorded:
 
 @pytest.fixture(scope="module")
 def recorded() -> Iterator[Recorded]:
-    with tempfile.TemporaryDirectory(prefix="taskward-") as parent:
-        folder = Path(parent) / "postgres"
+    with own_folder() as parent:
+        folder = parent / "postgres"
         with embedded_postgres(folder) as url:
             assert run("migrate", DATABASE_URL=url).returncode == 0
             with psycopg.connect(url, autocommit=True) as connection:  # so many that the server has to use its indexes
