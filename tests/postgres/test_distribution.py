@@ -338,7 +338,7 @@ def test_two_at_once_and_a_migration_wait_for_each_other_and_all_end_well(citus:
             subprocess.Popen([TASKWARD, name], env=environment, stdout=subprocess.PIPE, text=True) for name in commands
         ]
         try:
-            wait_for_waiting(citus, len(processes))
+            wait_for_waiting(citus, processes)
             first.commit()
             said = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
         finally:
@@ -404,9 +404,9 @@ def test_a_signal_ends_what_the_server_does_before_the_command(
 ) -> None:
     with psycopg.connect(url) as holder:
         holder.execute(LOCK)
-        process = subprocess.Popen([TASKWARD, name], env=clean_environment() | {"DATABASE_URL": url})
+        process = subprocess.Popen([TASKWARD, name], env=clean_environment() | {"DATABASE_URL": url}, text=True)
         try:
-            wait_for_waiting(citus, 1)
+            wait_for_waiting(citus, [process])
             process.send_signal(number)
             code = process.wait(PATIENCE_SECONDS)
             assert citus.execute(WAITING).fetchone() == (0,)
