@@ -1,6 +1,7 @@
 """Every session that the documents show, word for word, against a running service; and every proof that they name."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ VOLATILE = re.compile(
 )
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here, which the documents use")
 @pytest.mark.parametrize(("document", "requests"), [("README.md", 3), ("docs/api.md", 14)])
 def test_each_request_is_answered_as_written(empty_database_url: str, document: str, requests: int) -> None:
     upgrade(create_postgres_engine(empty_database_url))
