@@ -115,11 +115,17 @@ def test_the_key_is_changed_the_table_distributed_and_nothing_else(citus: psycop
     }
 
 
-def test_the_revision_is_copied_where_the_tasks_are_distributed_already(citus: psycopg.Connection, url: str) -> None:
+@pytest.mark.parametrize(
+    "state", ["delete from pg_dist_partition", "update pg_dist_partition set repmodel = 's'"], ids=["unknown", "local"]
+)
+def test_the_revision_is_copied_where_the_tasks_are_distributed_already(
+    citus: psycopg.Connection, url: str, state: LiteralString
+) -> None:
     distribute(create_postgres_engine(url))
-    citus.execute("delete from pg_dist_partition where logicalrelid = 'alembic_version'::regclass")
+    citus.execute(sql.SQL(state) + sql.SQL(" where logicalrelid = 'alembic_version'::regclass"))
     assert distribute(create_postgres_engine(url))
-    assert distributed_by(citus) == DISTRIBUTED
+    assert distributed_by(citus)[0] == DISTRIBUTED[0]
+    assert REVISION_ON_EVERY_NODE in distributed_by(citus)
 
 
 @pytest.mark.parametrize("grantee", ["a role", "public"])
