@@ -15,20 +15,11 @@ from entrypoints.container import Container
 from entrypoints.settings import Settings
 from tests.conftest import LoggedLines
 from tests.http.conftest import client_of
+from tests.operations import ON_ALL, ON_ONE
 
 T = TypeVar("T")
 
-REQUESTS: dict[str, tuple[str, str, object]] = {
-    "create": ("POST", "", {"title": "Mine"}),
-    "list": ("GET", "", None),
-    "get": ("GET", "/{}", None),
-    "head": ("HEAD", "/{}", None),
-    "put": ("PUT", "/{}", {"title": "Mine"}),
-    "patch": ("PATCH", "/{}", {"title": "Mine"}),
-    "patch nothing": ("PATCH", "/{}", {}),
-    "toggle": ("POST", "/{}/toggle", None),
-    "delete": ("DELETE", "/{}", None),
-}
+REQUESTS = ON_ALL | {name: request._replace(path="/{}" + request.path) for name, request in ON_ONE.items()}
 
 
 class CrossingExecutor(DatabaseExecutor):

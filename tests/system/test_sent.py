@@ -14,6 +14,7 @@ import pytest
 
 from adapters.embedded_postgres import embedded_postgres
 from tests.databases import own_folder
+from tests.operations import ON_ONE, READS
 from tests.planted import PLANTED
 from tests.postgres.test_statements import ALL_STATEMENTS
 from tests.system.sent import Sent, log_all_statements, statements_in, work_for
@@ -21,17 +22,7 @@ from tests.system.service import TASK, run, serving
 
 OWNERS = ("ann", "Ann", "a nn", "ann%", "ann_", "ann'", 'ann"', "ann\\", "$1", "%(owner)s")
 STRANGER = "bob"
-ON_ONE: dict[str, tuple[str, str, object]] = {
-    "get": ("GET", "", None),
-    "head": ("HEAD", "", None),
-    "put": ("PUT", "", TASK),
-    "patch": ("PATCH", "", {**TASK, "completed": True}),
-    "patch nothing": ("PATCH", "", {}),
-    "toggle": ("POST", "/toggle", None),
-    "delete": ("DELETE", "", None),
-}
 CHANGES: dict[str, object] = {"title": f"{PLANTED} anew", "description": None, "completed": True}
-READS = {"get", "head"}
 MAY_BE_SENT_BESIDES = {"select pg_backend_pid()", "select version_num from alembic_version"}
 ID = re.compile(r"'[0-9a-f-]{36}'")
 REMOVED = "Rows Removed by Filter"
