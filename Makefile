@@ -57,6 +57,10 @@ lock: $(VENV)/.run ## lock the newest versions of all dependencies
 
 $(VENV)/.run: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Taskward needs Python 3.11 or newer: make PYTHON=python3.x")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Taskward needs Python's venv: apt install python3-venv on Debian and Ubuntu"; exit 1; }
+	@mkdir -p $(VENV) 2>/dev/null && test -w $(VENV) || \
+		{ echo "$(VENV) cannot be written: make VENV=/another/folder TASKWARD_DATA=/another/folder/data run"; exit 1; }
 	@echo "Installing into $(VENV): about half a minute, once."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) requirements-dev.txt

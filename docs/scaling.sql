@@ -1,5 +1,8 @@
 -- The SQL of scaling.md, part by part. Replace the hosts, the roles, the passwords and the database's name by your own.
 
+-- room: as the owner of tasks
+alter table tasks set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.01);
+
 -- passwords: on every node, as a superuser
 insert into pg_dist_authinfo (nodeid, rolename, authinfo) values
     (0, 'postgres', 'password=one'),
@@ -25,6 +28,16 @@ select count(*) from tasks;
 
 -- tidy: on the coordinator, as the owner of tasks
 select truncate_local_data_after_distributing_table('tasks');
+
+-- rebalance: on the coordinator, as a superuser
+select citus_rebalance_start();
+select state, details from citus_rebalance_status();
+
+-- restore: on the coordinator, as a superuser
+select citus_create_restore_point('before-the-release');
+
+-- replace: on the coordinator, as a superuser
+select citus_update_node(nodeid, 'standby-1.internal', 5432) from pg_dist_node where nodename = 'worker-1.internal';
 
 -- back: on the coordinator, as the owner of tasks
 select undistribute_table('tasks');

@@ -5,7 +5,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +17,7 @@ from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
-from tests.databases import own_database, scaling_sql
+from tests.databases import own_database, own_folder, scaling_sql
 from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
 from tests.planted import assert_untold
 
@@ -49,8 +48,7 @@ def server_url() -> Iterator[str]:
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
-    # Not pytest's own folder: the path of a Unix socket may have 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="taskward-") as folder, embedded_postgres(Path(folder) / "postgres") as url:
+    with own_folder() as folder, embedded_postgres(folder / "postgres") as url:
         yield url
 
 

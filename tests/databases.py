@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import uuid4
@@ -16,6 +17,14 @@ PREFIX = "taskward_test_"
 SCALING = re.split(
     r"^-- (\w+): .*\n", (Path(__file__).parents[1] / "docs" / "scaling.sql").read_text(), flags=re.MULTILINE
 )
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """For an embedded server, which root cannot run as itself: others may enter. Short, for the path of its socket."""
+    with TemporaryDirectory(prefix="taskward-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
 
 
 @contextlib.contextmanager

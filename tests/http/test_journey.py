@@ -12,6 +12,7 @@ from domain.task import UserId
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 from tests.http.conftest import client_of
+from tests.operations import ON_ONE, Request
 
 
 class Journey:
@@ -119,31 +120,20 @@ class Journey:
         assert [item["title"] for item in done.json()["items"]] == ["Done"]
         assert open_.json()["items"] == [task]
 
-    @pytest.mark.parametrize(
-        ("method", "path", "body"),
-        [
-            ("GET", "/v1/tasks/{}", None),
-            ("PUT", "/v1/tasks/{}", {"title": "Taken over"}),
-            ("PATCH", "/v1/tasks/{}", {"title": "Taken over"}),
-            ("PATCH", "/v1/tasks/{}", {}),
-            ("POST", "/v1/tasks/{}/toggle", None),
-            ("DELETE", "/v1/tasks/{}", None),
-        ],
-    )
+    @pytest.mark.parametrize("request_", ON_ONE.values(), ids=ON_ONE)
     async def test_another_users_task_is_answered_as_if_it_did_not_exist(
         self,
         client: httpx2.AsyncClient,
         mine: dict[str, str],
         his: dict[str, str],
         task: dict[str, Any],
-        method: str,
-        path: str,
-        body: object,
+        request_: Request,
     ) -> None:
         answers = []
         for task_id in (task["id"], str(uuid4())):
             headers = his | {"X-Request-Id": "the-same"}
-            answer = await client.request(method, path.format(task_id), json=body, headers=headers)
+            method, path, body = request_
+            answer = await client.request(method, f"/v1/tasks/{task_id}{path}", json=body, headers=headers)
             answers.append((answer.status_code, answer.text.replace(task_id, "ID"), dict(answer.headers)))
         foreign, missing = answers
         assert foreign == missing

@@ -17,22 +17,13 @@ from entrypoints.settings import Settings
 from tests.conftest import LoggedLines
 from tests.executors import SERVING
 from tests.http.conftest import client_of
+from tests.operations import ON_ALL, ON_ONE
 
 EVERYBODYS = Statement(
     "select user_id, id, title, description, completed, created_at, updated_at from tasks", is_read=True
 )
 
-REQUESTS: dict[str, tuple[str, str, object]] = {
-    "create": ("POST", "", {"title": "Mine"}),
-    "list": ("GET", "", None),
-    "get": ("GET", "/{}", None),
-    "head": ("HEAD", "/{}", None),
-    "put": ("PUT", "/{}", {"title": "Mine"}),
-    "patch": ("PATCH", "/{}", {"title": "Mine"}),
-    "patch nothing": ("PATCH", "/{}", {}),
-    "toggle": ("POST", "/{}/toggle", None),
-    "delete": ("DELETE", "/{}", None),
-}
+REQUESTS = ON_ALL | {name: request._replace(path="/{}" + request.path) for name, request in ON_ONE.items()}
 
 
 class CrossingExecutor(DatabaseExecutor):

@@ -8,6 +8,7 @@ import pytest
 
 from domain.task import TaskDraft, UserId
 from tests.fakes import InMemoryTaskRepository
+from tests.operations import NOT_HEAD, ON_ALL
 
 
 async def _create(client: httpx2.AsyncClient, count: int, user: str = "alice") -> list[str]:
@@ -153,22 +154,15 @@ async def test_an_invalid_query_is_refused(
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/v1/tasks"),
-        *[(method, "/v1/tasks/{}") for method in ("GET", "PUT", "PATCH", "DELETE")],
-        ("POST", "/v1/tasks/{}/toggle"),
-    ],
-)
+@pytest.mark.parametrize("name", ["create", *NOT_HEAD])
 async def test_where_no_query_is_known_any_is_refused(
-    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], method: str, path: str
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], name: str
 ) -> None:
     (task_id,) = await _create(client, 1)
     before = dict(fake.stored)
-    answer = await client.request(
-        method, path.format(task_id) + "?dry_run=1&force", json={"title": "x"}, headers=as_alice
-    )
+    method, path, body = NOT_HEAD[name] if name in NOT_HEAD else ON_ALL[name]
+    url = f"/v1/tasks/{task_id}{path}" if name in NOT_HEAD else "/v1/tasks"
+    answer = await client.request(method, f"{url}?dry_run=1&force", json=body, headers=as_alice)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["query: dry_run", "query: force"]
     assert fake.stored == before

@@ -1,13 +1,13 @@
 """Input that breaks a rule is refused with the field and the rule, and nothing is written."""
 
 import json
-from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
 
 from tests.fakes import InMemoryTaskRepository
+from tests.operations import NOT_HEAD, Request
 
 INVALID_BODIES: list[tuple[object, str, str]] = [
     ({"title": ""}, "#/title", "1 to 255 characters"),
@@ -117,21 +117,13 @@ async def test_a_refusal_does_not_repeat_what_was_sent(client: httpx2.AsyncClien
     assert "planted" not in answer.text
 
 
-@pytest.mark.parametrize(
-    ("method", "suffix", "body"),
-    [
-        ("GET", "", None),
-        ("PUT", "", {"title": "x"}),
-        ("PATCH", "", {}),
-        ("DELETE", "", None),
-        ("POST", "/toggle", None),
-    ],
-)
+@pytest.mark.parametrize("request_", NOT_HEAD.values(), ids=NOT_HEAD)
 @pytest.mark.parametrize("spelling", ["42", "{{{}}}", "urn:uuid:{}", "{} ", "-{}"])
 async def test_an_id_that_is_no_uuid_is_refused(
-    client: httpx2.AsyncClient, as_alice: dict[str, str], method: str, suffix: str, body: Any, spelling: str
+    client: httpx2.AsyncClient, as_alice: dict[str, str], request_: Request, spelling: str
 ) -> None:
     task_id = spelling.format(uuid4())
-    answer = await client.request(method, f"/v1/tasks/{task_id}{suffix}", json=body, headers=as_alice)
+    method, path, body = request_
+    answer = await client.request(method, f"/v1/tasks/{task_id}{path}", json=body, headers=as_alice)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["path: task_id"]

@@ -45,3 +45,21 @@ create view pg_catalog.citus_tables as
         column_to_column_name(logicalrelid, partkey) as distribution_column, 64 as shard_count, '8 kB' as table_size
     from pg_dist_partition;
 grant select on pg_catalog.citus_tables to public;
+
+create function pg_catalog.citus_update_node(
+    node_id int, new_node_name text, new_node_port int, force bool default false, lock_cooldown int default 10000
+) returns void language sql as $$
+    update pg_dist_node set nodename = $2, nodeport = $3 where nodeid = $1
+$$;
+
+create function pg_catalog.citus_create_restore_point(text) returns pg_lsn
+    language sql as $$ select pg_current_wal_lsn() $$;
+
+create function pg_catalog.citus_rebalance_start(
+    rebalance_strategy name default null, drain_only boolean default false
+) returns bigint language sql as $$ select 1 $$;
+
+create function pg_catalog.citus_rebalance_status(raw boolean default false)
+    returns table (job_id bigint, state text, job_type text, description text, started_at timestamptz,
+        finished_at timestamptz, details jsonb)
+    language sql as $$ select 1, 'finished', 'rebalance', '', now(), now(), '{}'::jsonb $$;

@@ -1,5 +1,6 @@
 """`taskward distribute`, with a stand-in for Citus: all of it or nothing, once, and never beside a migration."""
 
+import itertools
 import re
 import shutil
 import signal
@@ -115,11 +116,17 @@ def test_the_key_is_changed_the_table_distributed_and_nothing_else(citus: psycop
     }
 
 
-def test_the_revision_is_copied_where_the_tasks_are_distributed_already(citus: psycopg.Connection, url: str) -> None:
+@pytest.mark.parametrize(
+    "state", ["delete from pg_dist_partition", "update pg_dist_partition set repmodel = 's'"], ids=["unknown", "local"]
+)
+def test_the_revision_is_copied_where_the_tasks_are_distributed_already(
+    citus: psycopg.Connection, url: str, state: LiteralString
+) -> None:
     distribute(create_migration_engine(url))
-    citus.execute("delete from pg_dist_partition where logicalrelid = 'alembic_version'::regclass")
+    citus.execute(sql.SQL(state) + sql.SQL(" where logicalrelid = 'alembic_version'::regclass"))
     assert distribute(create_migration_engine(url))
-    assert distributed_by(citus) == DISTRIBUTED
+    assert distributed_by(citus)[0] == DISTRIBUTED[0]
+    assert REVISION_ON_EVERY_NODE in distributed_by(citus)
 
 
 @pytest.mark.parametrize("grantee", ["a role", "public"])
@@ -152,17 +159,24 @@ def test_other_grants_on_columns_are_no_obstacle(citus: psycopg.Connection, url:
 
 def test_the_guides_steps_lead_there_and_back(citus: psycopg.Connection, url: str) -> None:
     before, rows, *_ = everything(citus)
-    for part in ("passwords", "nodes", "key"):
-        for statement in scaling_sql(part):
-            citus.execute(statement.replace(b"database taskward", b"database " + citus.info.dbname.encode()))
+    database = citus.info.dbname.encode()
+
+    def run_parts(*parts: str) -> None:
+        for statement in itertools.chain(*map(scaling_sql, parts)):
+            citus.execute(statement.replace(b"database taskward", b"database " + database))
+
+    run_parts("room", "passwords", "nodes", "key")
     assert distribute(create_migration_engine(url))
     assert distributed_by(citus) == DISTRIBUTED
     tables, counts = (citus.execute(statement).fetchall() for statement in scaling_sql("look"))
     assert [name for name, *_ in tables] == ["tasks", "alembic_version"]
-    assert counts == [(2,)]
-    for part in ("tidy", "back"):
-        for statement in scaling_sql(part):
-            citus.execute(statement)
+    assert counts == [(len(rows),)]
+    run_parts("tidy", "rebalance", "restore", "replace", "back")
+    assert citus.execute("select nodename from pg_dist_node order by nodeid").fetchall() == [
+        ("coordinator.internal",),
+        ("standby-1.internal",),
+        ("worker-2.internal",),
+    ]
     after, rows_after, *_ = everything(citus)
     assert (after, rows_after, distributed_by(citus)) == (before, rows, [])
 
@@ -329,7 +343,7 @@ def test_two_at_once_and_a_migration_wait_for_each_other_and_all_end_well(citus:
             subprocess.Popen([TASKWARD, name], env=environment, stdout=subprocess.PIPE, text=True) for name in commands
         ]
         try:
-            wait_for_waiting(citus, len(processes))
+            wait_for_waiting(citus, processes)
             first.commit()
             said = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
         finally:
@@ -394,9 +408,9 @@ def test_a_signal_ends_what_the_server_does_before_the_command(
 ) -> None:
     with psycopg.connect(url) as holder:
         holder.execute(LOCK)
-        process = subprocess.Popen([TASKWARD, name], env=clean_environment() | {"DATABASE_URL": url})
+        process = subprocess.Popen([TASKWARD, name], env=clean_environment() | {"DATABASE_URL": url}, text=True)
         try:
-            wait_for_waiting(citus, 1)
+            wait_for_waiting(citus, [process])
             process.send_signal(number)
             code = process.wait(PATIENCE_SECONDS)
             assert citus.execute(WAITING).fetchone() == (0,)

@@ -110,6 +110,7 @@ def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire
             upstream.sendall(data.replace(b"_pg3_", b"_own_") if wire.renames else data)
             if drops:
                 return
+        upstream.shutdown(socket.SHUT_RDWR)  # to close it would not wake the thread that reads it
 
 
 def _forward_answers(upstream: socket.socket, client: socket.socket, wire: Wire) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from adapters.embedded_postgres import embedded_postgres
-from tests.databases import with_parameters
+from tests.databases import own_folder, with_parameters
 from tests.planted import PLANTED
 from tests.system.service import Service, assert_refused, clean_environment, client_of, run, serving
 
@@ -119,11 +118,11 @@ def test_the_document_that_is_printed_is_the_one_that_is_served(database_url: st
 @pytest.fixture
 def checkout() -> Iterator[Path]:
     """A copy of the sources, so that its local data are its own."""
-    with tempfile.TemporaryDirectory(prefix="taskward-") as folder:
+    with own_folder() as folder:
         for package in ("domain", "adapters", "entrypoints", "migrations"):
-            shutil.copytree(ROOT / package, Path(folder, package), ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
-        yield Path(folder)
+        yield folder
 
 
 def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path) -> None:

@@ -1,6 +1,7 @@
 """Every session that the documents show, word for word, against a running service; and every proof that they name."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from adapters.postgres.schema.revisions import create_migration_engine, upgrade
+from tests.databases import SCALING
 from tests.system.service import serving
 
 CHECKOUT = Path(__file__).parents[2]
+SCALING_PAGE = (CHECKOUT / "docs" / "scaling.md").read_text()
 ADDRESS = "http://127.0.0.1:8000"
 # Ids, times, request ids, entity tags, cursors: they differ from run to run.
 VOLATILE = re.compile(
@@ -22,6 +25,7 @@ VOLATILE = re.compile(
 )
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here, which the documents use")
 @pytest.mark.parametrize(("document", "requests"), [("README.md", 3), ("docs/api.md", 14)])
 def test_each_request_is_answered_as_written(empty_database_url: str, document: str, requests: int) -> None:
     upgrade(create_migration_engine(empty_database_url))
@@ -50,3 +54,17 @@ def test_each_proof_that_is_named_exists() -> None:
     )
     found = {line.partition("[")[0] for line in done.stdout.splitlines()}
     assert (done.returncode, proofs - found) == (0, set()), done.stdout
+
+
+def test_the_guide_to_scaling_says_of_each_statement_how_it_is_known() -> None:
+    no_statements = r"^ *```(?s:.+?)^ *```\n|^\| .*\n\| ---.*\n|^#.*\n"  # code, heads of tables, headings
+    page = re.sub(no_statements, "", SCALING_PAGE.split("| [C] |")[1], flags=re.MULTILINE)
+    statements = [text for text in re.split(r"\n\n+|\n(?=\|)|\n *(?=- |\d\. )", page)[1:] if text.strip()]
+    assert len(statements) > 50
+    assert [text for text in statements if not re.search(r"\[[TSMDC]\]", text)] == []
+
+
+def test_the_guide_to_scaling_takes_its_sql_from_the_file_that_tests_run() -> None:
+    assert "```sql" not in SCALING_PAGE
+    named = re.findall(r"[Pp]arts? `(\w+)`", SCALING_PAGE)
+    assert set(named) == set(SCALING[1::2])

@@ -9,18 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.operations import ON_ONE, Request
 from tests.system.service import PATIENCE_SECONDS, TASK, serving
 
-REQUESTS: dict[str, tuple[str, str, object]] = {
-    "get": ("GET", "", None),
-    "head": ("HEAD", "", None),
-    "put": ("PUT", "", TASK),
-    "patch": ("PATCH", "", TASK),
-    "patch nothing": ("PATCH", "", {}),
-    "toggle": ("POST", "/toggle", None),
-    "delete": ("DELETE", "", None),
-    "delete what is none": ("DELETE", "/none", None),
-    "invalid": ("PATCH", "", {**TASK, "title": ""}),
+REQUESTS = ON_ONE | {
+    "delete what is none": Request("DELETE", "/none"),
+    "invalid": Request("PATCH", "", {"title": ""}),
 }
 CONDITIONS = {
     "none": "",

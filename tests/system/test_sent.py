@@ -1,7 +1,6 @@
 """What the database server is really sent while the service is used over HTTP, held to the rules for statements."""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -15,23 +14,15 @@ import pytest
 
 from adapters.embedded_postgres import embedded_postgres
 from adapters.postgres import statements
+from tests.databases import own_folder
+from tests.operations import ON_ONE, READS
 from tests.planted import PLANTED
 from tests.system.sent import Sent, log_all_statements, statements_in, work_for
 from tests.system.service import TASK, run, serving
 
 OWNERS = ("ann", "Ann", "a nn", "ann%", "ann_", "ann'", 'ann"', "ann\\", "$1", "%(owner)s")
 STRANGER = "bob"
-ON_ONE: dict[str, tuple[str, str, object]] = {
-    "get": ("GET", "", None),
-    "head": ("HEAD", "", None),
-    "put": ("PUT", "", TASK),
-    "patch": ("PATCH", "", {**TASK, "completed": True}),
-    "patch nothing": ("PATCH", "", {}),
-    "toggle": ("POST", "/toggle", None),
-    "delete": ("DELETE", "", None),
-}
 CHANGES: dict[str, object] = {"title": f"{PLANTED} anew", "description": None, "completed": True}
-READS = {"get", "head"}
 MAY_BE_SENT_BESIDES = {"select pg_backend_pid()", "select version_num from alembic_version"}
 ID = re.compile(r"'[0-9a-f-]{36}'")
 REMOVED = "Rows Removed by Filter"
@@ -105,8 +96,8 @@ class Recorded:
 
 @pytest.fixture(scope="module")
 def recorded() -> Iterator[Recorded]:
-    with tempfile.TemporaryDirectory(prefix="taskward-") as parent:
-        folder = Path(parent) / "postgres"
+    with own_folder() as parent:
+        folder = parent / "postgres"
         with embedded_postgres(folder) as url:
             assert run("migrate", DATABASE_URL=url).returncode == 0
             with psycopg.connect(url, autocommit=True) as connection:  # so many that the server has to use its indexes
