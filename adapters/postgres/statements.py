@@ -12,7 +12,7 @@ from sqlmodel import any_, bindparam, col, delete, literal_column, select, tuple
 from adapters.postgres.connections.guard import Statement
 from adapters.postgres.table import TaskRow
 from domain.listing import Order
-from domain.task import FIELDS
+from domain.rules import FIELDS
 
 OnTasks = Select[*tuple[Any, ...]] | Insert | Update | Delete
 

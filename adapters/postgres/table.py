@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Index, MetaData, String, Text, Uuid, func, text
 from sqlmodel import Field, SQLModel
 
-from domain.task import DESCRIPTION_MAX, TITLE_MAX, USER_ID_MAX
+from domain.rules import DESCRIPTION_MAX, TITLE_MAX, USER_ID_MAX
 
 # Every character that str.strip() takes for white space, and every control character of a regular expression's class.
 WHITE_SPACE = (

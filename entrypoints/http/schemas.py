@@ -11,7 +11,8 @@ from typing_extensions import TypedDict
 
 from domain import task
 from domain.listing import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
-from domain.task import DESCRIPTION_MAX, TITLE_MAX, TaskChanges, TaskDraft, valid_description, valid_title
+from domain.rules import DESCRIPTION_MAX, TITLE_MAX, valid_description, valid_title
+from domain.task import TaskChanges, TaskDraft
 from entrypoints.http.cursors import Cursor
 
 # What can be stored, and in a title something that str.strip() leaves.

@@ -10,7 +10,7 @@ import psutil
 import psycopg
 import pytest
 
-from adapters.postgres.connections import connection, executor
+from adapters.postgres.connections import connection, executor, pool
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import Statement
 from adapters.postgres.repository import PostgresTaskRepository
@@ -263,7 +263,7 @@ async def test_a_server_that_stays_read_only_costs_connections_once_a_second(
     async with running(executor_on(url)) as database:
         used = []
         for now in (1000.0, 1000.0, 1000.5, 1000.9, 1001.0, 1001.5):
-            monkeypatch.setattr(executor, "monotonic", lambda now=now: now)
+            monkeypatch.setattr(pool, "monotonic", lambda now=now: now)
             with pytest.raises(StorageUnavailable):
                 await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
             used.append(await backend(database))

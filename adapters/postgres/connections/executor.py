@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from math import ceil, inf
 from time import monotonic
 from typing import Final
@@ -10,31 +9,16 @@ from typing import Final
 import psycopg
 
 from adapters.postgres import failures
-from adapters.postgres.connections.connection import Connection, Rows
+from adapters.postgres.connections.connection import Rows
 from adapters.postgres.connections.fairness import Shares
 from adapters.postgres.connections.guard import Statement
 from adapters.postgres.connections.health import DatabaseHealth
+from adapters.postgres.connections.operation import Operation
 from adapters.postgres.connections.pool import ConnectionPool, Opener
 from domain.errors import StorageOverloaded, StorageUnavailable
 
 STUCK_SECONDS: Final = 1.0
 """If nothing finishes for this long, Retry-After runs to the oldest deadline."""
-LEAVE_SECONDS: Final = 1.0
-"""A server that takes no writes costs all connections at most once in this time."""
-
-
-@dataclass(slots=True, eq=False)
-class _Operation:
-    statement: Statement
-    parameters: Mapping[str, object]
-    about: Hashable
-    user: Hashable
-    accepted: float
-    connection: Connection | None = None
-    """While its statement runs."""
-    has_ended: asyncio.Event | None = None
-    stopping: "asyncio.Task[None] | None" = None
-    """Both are set once nobody waits for the answer any more and the statement is being ended."""
 
 
 class DatabaseExecutor:
@@ -48,9 +32,9 @@ class DatabaseExecutor:
         self._capacity = connections + queue
         self._shares = Shares(max(1, connections // 2))
         self._deadline = deadline
-        self._accepted: dict[asyncio.Task[Rows], _Operation] = {}
+        self._accepted: dict[asyncio.Task[Rows], Operation] = {}
         """Every operation that has not ended, the oldest first."""
-        self._last_end = self._last_left = -inf
+        self._last_end = -inf
         self.health = DatabaseHealth()
 
     def until(self) -> float:
@@ -79,7 +63,7 @@ class DatabaseExecutor:
         if until <= loop.time():
             raise StorageUnavailable("the deadline passed")
         # psycopg takes seconds to react to a cancellation. So the statement has a task of its own, which can be left.
-        operation = _Operation(statement, parameters, about, user, accepted=monotonic())
+        operation = Operation(statement, parameters, about, user, accepted=monotonic())
         task = asyncio.create_task(self._perform(operation))
         self._accepted[task] = operation
         task.add_done_callback(self._ended)
@@ -114,7 +98,7 @@ class DatabaseExecutor:
         await asyncio.gather(*self._accepted, return_exceptions=True)
         await self._pool.close()
 
-    async def _perform(self, operation: _Operation) -> Rows:
+    async def _perform(self, operation: Operation) -> Rows:
         """A repeat goes to the end of the queue: it has given its connection back."""
         has_failed = False
         while True:
@@ -123,7 +107,7 @@ class DatabaseExecutor:
                     operation.connection = await self._pool.take()
                     return await operation.connection.execute(operation.statement, operation.parameters)
                 except psycopg.Error as error:
-                    self._learn(error)
+                    self._pool.learn(error)
                     may_repeat = failures.may_be_repeated(error, is_read=operation.statement.is_read)
                     if has_failed or operation.stopping or not may_repeat:
                         raise
@@ -135,16 +119,6 @@ class DatabaseExecutor:
                         await operation.stopping  # its cancel must not hit the connection's next statement
                     if connection:
                         await self._pool.give(connection, is_sound=not operation.stopping and connection.is_sound())
-
-    def _learn(self, error: psycopg.Error) -> None:
-        now = monotonic()
-        if failures.is_crossed(error):
-            self._pool.prepare_no_more()
-        elif failures.is_stale_plan(error):
-            self._pool.leave_all()
-        elif failures.is_read_only(error) and now - self._last_left >= LEAVE_SECONDS:
-            self._last_left = now
-            self._pool.leave_all()
 
     def _give_up(self, task: "asyncio.Task[Rows]") -> None:
         operation = self._accepted.get(task)

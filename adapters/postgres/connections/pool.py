@@ -3,13 +3,20 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
+from math import inf
+from time import monotonic
 from typing import Final, Protocol
 
+import psycopg
+
+from adapters.postgres import failures
 from adapters.postgres.connections.connection import Connection
 from domain.errors import StorageUnavailable
 
 REST_SECONDS: Final = 0.5
 """How long nothing is opened in a place whose connection could not be opened while others stand."""
+LEAVE_SECONDS: Final = 1.0
+"""A server that takes no writes costs all connections at most once in this time."""
 
 
 class Opener(Protocol):
@@ -34,6 +41,7 @@ class ConnectionPool:
         self._waiting: deque[asyncio.Future[Connection]] = deque()
         self._opening: set[asyncio.Task[None]] = set()
         self._may_prepare = True
+        self._last_left = -inf
 
     async def take(self) -> Connection:
         """A usable connection, to be given back. Raises psycopg's errors where none stands and none can be opened."""
@@ -63,6 +71,16 @@ class ConnectionPool:
                 waiter.set_result(connection)
                 return
         self._free.append(connection)
+
+    def learn(self, error: psycopg.Error) -> None:
+        """Draws from a statement's failure what it says about the other connections."""
+        if failures.is_crossed(error):
+            self.prepare_no_more()
+        elif failures.is_stale_plan(error):
+            self.leave_all()
+        elif failures.is_read_only(error) and monotonic() - self._last_left >= LEAVE_SECONDS:
+            self._last_left = monotonic()
+            self.leave_all()
 
     def leave_all(self) -> None:
         """No connection that was asked for before now serves again: each is closed when its turn comes."""

@@ -13,7 +13,7 @@ from adapters.postgres import failures
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import Statement
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
-from domain.task import FIELDS
+from domain.rules import FIELDS
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from schemathesis.specs.openapi import _auth_retry
 
 from domain.idempotency import IDEMPOTENCY_KEY_MAX
 from domain.listing import Position
-from domain.task import USER_ID_MAX
+from domain.rules import USER_ID_MAX
 from entrypoints.http import cursors
 
 _numbers = count()
