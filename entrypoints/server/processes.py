@@ -102,7 +102,8 @@ def end_in_order() -> None:
 
 
 def end_with_terminal() -> None:
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:
