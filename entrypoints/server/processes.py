@@ -1,5 +1,7 @@
 """The server: its listening socket, its processes, and its end."""
 
+import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -17,6 +19,9 @@ log = structlog.get_logger()
 
 def listen(settings: Settings) -> socket.socket:
     """A socket that listens before any worker runs, so that the address is known and refused early."""
+    with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
