@@ -92,4 +92,5 @@ def _reason(error: psycopg.Error) -> tuple[StorageError, bool]:
         # An operator's own names must not decide: a host may be called `certificates`.
         return StorageUnavailable(f"it cannot be reached: {words}"), bool(_HOPELESS.search(_NAMES.sub("", words)))
     failure = failures.meaning(error)
-    return type(failure)(f"it refuses to be read: {failures.words(error)}"), not isinstance(failure, StorageUnavailable)
+    is_final = isinstance(error, psycopg.ProgrammingError) or not isinstance(failure, StorageUnavailable)
+    return type(failure)(f"it refuses to be read: {failures.words(error)}"), is_final
