@@ -22,8 +22,8 @@ IMPATIENT = """
 import sys
 from entrypoints.cli import main
 from entrypoints.http import bodies
-from entrypoints.server import protocol
-protocol.CLIENT_SECONDS, bodies.BODY_SECONDS = {}, {}
+from entrypoints.server import connection
+connection.CLIENT_SECONDS, bodies.BODY_SECONDS = {}, {}
 sys.argv = ["taskward", "serve"]
 main()
 """

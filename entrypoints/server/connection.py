@@ -1,0 +1,148 @@
+"""How long a connection lasts, and how it ends: nobody holds one without use, and its last answer arrives."""
+
+import asyncio
+import resource
+from typing import ClassVar, Final
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+CLIENT_SECONDS: Final = 20.0
+"""Within which a head has to come and a write to make progress; twice that for a body, which the application times."""
+LINGER_SECONDS: Final = 5.0
+"""For how long a connection is read on after its last answer."""
+DESCRIPTORS_KEPT: Final = 32
+"""For what is no client: the database's connections, files."""
+BAD: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+log = structlog.get_logger()
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """Stands before its own transport: what uvicorn writes in one step of the loop, a head with its body, is one write.
+
+    Closed after an answer, it ends only its own side and reads on (section 9.6 of RFC 9112): a socket that is closed
+    with something unread resets the connection, and the client may lose the answer.
+    """
+
+    owed = 1
+    """What the client has begun to send and not ended: 1 a head, 2 a body, 0 nothing."""
+    unused_bytes = 0
+    refusal: bytes | None = None
+    _is_ended = False
+    _is_read_to_end = False
+    _is_held = False
+    _warned: ClassVar[float] = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self.socket, self._written = transport, list[bytes]()
+        self.transport = self  # type: ignore[assignment]  # as far as uvicorn needs one
+        transport.set_write_buffer_limits(0)  # so that a client that does not read is noticed at once
+        self._wait(CLIENT_SECONDS)
+        limit, now = resource.getrlimit(resource.RLIMIT_NOFILE)[0], self.loop.time()
+        if transport.get_extra_info("socket").fileno() >= limit - DESCRIPTORS_KEPT:
+            transport.abort()
+            if now > self._warned:
+                BoundedConnection._warned = now + 60
+                log.error("too many connections", descriptors=limit)
+
+    def write(self, data: bytes) -> None:
+        if not self._written:
+            self.loop.call_soon(self._flush)
+        self._written.append(data)
+
+    def _flush(self) -> None:
+        if self._written and not self.socket.is_closing():
+            self.socket.write(b"".join(self._written))
+        self._written.clear()
+
+    def is_closing(self) -> bool:
+        return self._is_ended or self.socket.is_closing()
+
+    def close(self) -> None:
+        if self._written and not self._is_read_to_end:
+            self._is_ended = True
+            self._flush()
+            self.socket.write_eof()
+            self._read_rest()
+        elif not self._is_ended:
+            self._flush()
+            self.socket.close()
+
+    def _read_rest(self) -> None:
+        self.flow.resume_reading()
+        if not self.flow.write_paused:
+            self._wait(LINGER_SECONDS)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio's own
+        """Returns whether the connection stays: a client may close its side and read on."""
+        self._is_read_to_end = True
+        self.refuse(b"")
+        return not self.is_closing()
+
+    def refuse(self, answer: bytes) -> None:
+        """Reads no more. Requests that came whole before are answered first: they may have been carried out."""
+        self.refusal = answer
+        if self.pipeline:
+            if self.cycle.more_body:  # the newest's, and it has no right end
+                self.pipeline.popleft()
+        elif self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]  # None at first
+            self._send_refusal()
+        elif self.cycle.more_body and not self.cycle.response_started:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._send_refusal()
+
+    def _send_refusal(self) -> None:
+        self.write(self.refusal or b"")
+        self.close()
+
+    def wait_for_rest(self) -> None:
+        self._wait(self.owed * CLIENT_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        """With uvicorn's own timer: a connection waits for one thing at a time."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._is_late, self.socket.get_write_buffer_size())
+
+    def _is_late(self, before: int) -> None:
+        left = self.socket.get_write_buffer_size()
+        if left < before or (self.flow.read_paused and not left):  # the client may have sent it
+            self._wait(CLIENT_SECONDS)
+        elif left or self.is_closing():
+            self.socket.abort()
+        elif self.unused_bytes or self.cycle is not None:
+            self.refuse(LATE)
+        else:
+            self.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.flow.pause_reading()
+        self._wait(CLIENT_SECONDS)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._is_ended:
+            self._read_rest()
+        elif self._is_held:
+            self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        self._flush()
+        self._is_held = self.flow.write_paused
+        if self._is_held or self.is_closing():
+            return
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if is_last and self.refusal is not None:
+            self._send_refusal()
+        elif self.owed:
+            self.wait_for_rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        del self.transport, self.cycle  # which would keep this alive
