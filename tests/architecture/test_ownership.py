@@ -13,6 +13,7 @@ from domain.task import UserId
 from tests.architecture.test_imports import ROOT, files_of
 from tests.executors import executor
 from tests.fakes import InMemoryTaskRepository
+from tests.operations import METHODS
 
 PRODUCT = ("domain", "adapters", "entrypoints", "migrations")
 BUILDERS = {
@@ -31,7 +32,7 @@ PORT = public_methods(TaskRepository)
 
 
 def test_the_port_is_not_empty() -> None:
-    assert {"add", "get", "list", "count", "update", "toggle", "delete", "update_all", "delete_all"} <= PORT.keys()
+    assert set(METHODS) <= PORT.keys()
 
 
 @pytest.mark.parametrize("name", PORT)

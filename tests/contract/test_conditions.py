@@ -1,32 +1,19 @@
 """What every `TaskRepository` promises of changes that expect a version."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from domain.errors import TaskChanged, TaskNotFound
 from domain.repository import TaskRepository
-from domain.task import TaskChanges, TaskDraft, UserId, Versions
+from domain.task import TaskDraft, UserId
 from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
-
-Change = Callable[[TaskRepository, UserId, UUID, Versions], Coroutine[Any, Any, Any]]
-
-CHANGES: dict[str, Change] = {
-    "update": lambda tasks, owner, task_id, expected: tasks.update(
-        owner, task_id, TaskChanges(title="New", completed=True), expected=expected
-    ),
-    "update nothing": lambda tasks, owner, task_id, expected: tasks.update(
-        owner, task_id, TaskChanges(), expected=expected
-    ),
-    "toggle": lambda tasks, owner, task_id, expected: tasks.toggle(owner, task_id, expected=expected),
-    "delete": lambda tasks, owner, task_id, expected: tasks.delete(owner, task_id, expected=expected),
-}
+from tests.operations import CHANGE_ONE, Change
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("change", CHANGE_ONE.values(), ids=CHANGE_ONE)
 class ConditionContract:
     async def test_it_is_made_on_any_of_the_expected_versions(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: Change
@@ -73,7 +60,7 @@ class ConditionContract:
             *(change(tasks, alice, task.id, expected) for _ in range(20)), return_exceptions=True
         )
         refused = [outcome for outcome in outcomes if isinstance(outcome, TaskChanged | TaskNotFound)]
-        changes_nothing = change is CHANGES["update nothing"]
+        changes_nothing = change is CHANGE_ONE["update nothing"]
         assert len(refused) == (0 if changes_nothing else 19)
 
 

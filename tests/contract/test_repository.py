@@ -14,6 +14,7 @@ from domain.listing import ListQuery, Order, Position, TaskPage
 from domain.repository import TaskRepository
 from domain.task import Task, TaskChanges, TaskDraft, UserId
 from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
+from tests.operations import ON_ONE_TASK
 
 IDENTIFIERS_ALIKE = (
     "alice",
@@ -168,17 +169,17 @@ class RepositoryContract:
             await tasks.get(alice, task.id)
 
     async def test_a_task_that_never_was_is_not_found(self, tasks: TaskRepository, alice: UserId) -> None:
-        for operation in _single_task_operations(tasks, alice, uuid4()):
+        for call in ON_ONE_TASK.values():
             with pytest.raises(TaskNotFound):
-                await operation
+                await call(tasks, alice, uuid4())
 
     async def test_a_task_of_another_user_is_not_found_and_stays_as_it_is(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId
     ) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Mine", "and only mine"))
-        for operation in _single_task_operations(tasks, bob, task.id):
+        for call in ON_ONE_TASK.values():
             with pytest.raises(TaskNotFound):
-                await operation
+                await call(tasks, bob, task.id)
         assert storage.tasks_of(alice) == [task]
         assert storage.tasks_of(bob) == []
 
@@ -272,16 +273,6 @@ class RepositoryContract:
         versions = await asyncio.gather(*(tasks.toggle(alice, task.id) for _ in range(20)))
         assert (await tasks.get(alice, task.id)).completed is False
         assert len({version.updated_at for version in versions}) == 20
-
-
-def _single_task_operations(
-    tasks: TaskRepository, owner: UserId, task_id: UUID
-) -> Iterator[Coroutine[object, object, object]]:
-    yield tasks.get(owner, task_id)
-    yield tasks.update(owner, task_id, TaskChanges(title="Taken over", description=None, completed=True))
-    yield tasks.update(owner, task_id, TaskChanges())
-    yield tasks.toggle(owner, task_id)
-    yield tasks.delete(owner, task_id)
 
 
 async def _answer(operation: Coroutine[object, object, object]) -> object:

@@ -1,10 +1,10 @@
 """What the adapter sends: one statement in one round trip for each operation, with the owner in it."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -14,37 +14,11 @@ from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import Statement
 from adapters.postgres.repository import PostgresTaskRepository
 from domain.errors import OwnershipViolation, TaskNotFound
-from domain.idempotency import IdempotencyKey
-from domain.listing import ListQuery, Order, Position
 from domain.repository import TaskRepository
-from domain.task import TaskChanges, TaskDraft, UserId
+from domain.task import TaskDraft, UserId
 from tests.executors import executor, running
+from tests.operations import CALLS, ON_ONE_TASK
 from tests.postgres.wire import Wire
-
-Operation = Callable[[TaskRepository, UserId, UUID], Coroutine[Any, Any, Any]]
-
-POSITION = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
-OPERATIONS: dict[str, Operation] = {
-    "add": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x")),
-    "add once": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x"), key=IdempotencyKey("k")),
-    "get": lambda tasks, owner, task_id: tasks.get(owner, task_id),
-    "list": lambda tasks, owner, _: tasks.list(owner),
-    "list oldest": lambda tasks, owner, _: tasks.list(owner, ListQuery(order=Order.OLDEST)),
-    "list after": lambda tasks, owner, _: tasks.list(owner, ListQuery(after=POSITION)),
-    "list completed": lambda tasks, owner, _: tasks.list(owner, ListQuery(completed=True)),
-    "list completed after": lambda tasks, owner, _: tasks.list(owner, ListQuery(completed=True, after=POSITION)),
-    "update one field": lambda tasks, owner, task_id: tasks.update(owner, task_id, TaskChanges(title="y")),
-    "update all fields": lambda tasks, owner, task_id: tasks.update(
-        owner, task_id, TaskChanges("y", None, completed=True)
-    ),
-    "update nothing": lambda tasks, owner, task_id: tasks.update(owner, task_id, TaskChanges()),
-    "toggle": lambda tasks, owner, task_id: tasks.toggle(owner, task_id),
-    "delete": lambda tasks, owner, task_id: tasks.delete(owner, task_id),
-    "count": lambda tasks, owner, _: tasks.count(owner),
-    "update all": lambda tasks, owner, _: tasks.update_all(owner, completed=False, to=True),
-    "delete all": lambda tasks, owner, _: tasks.delete_all(owner, completed=False),
-}
-ON_ONE_TASK = ["get", "update one field", "update all fields", "update nothing", "toggle", "delete"]
 
 
 @pytest.fixture(params=["on", "off"])
@@ -53,13 +27,13 @@ async def tasks(wire: Wire, request: pytest.FixtureRequest) -> AsyncIterator[Tas
         yield PostgresTaskRepository(database)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", CALLS)
 async def test_an_operation_is_one_statement_in_one_round_trip(
     tasks: TaskRepository, wire: Wire, alice: UserId, name: str
 ) -> None:
     mine, _ = await tasks.add(alice, TaskDraft("x"))
     wire.clear()
-    await OPERATIONS[name](tasks, alice, mine.id)
+    await CALLS[name](tasks, alice, mine.id)
     assert wire.round_trips == 1
     assert len(wire.statements) == 1
     assert "user_id" in wire.statements[0]
@@ -74,7 +48,7 @@ async def test_another_users_task_and_none_take_the_same_statement(
     for task_id in (mine.id, uuid4()):
         wire.clear()
         with pytest.raises(TaskNotFound):
-            await OPERATIONS[name](tasks, bob, task_id)
+            await CALLS[name](tasks, bob, task_id)
         sent.append(list(wire.statements))
     assert sent[0] == sent[1]
     assert len(sent[0]) == 1
@@ -163,7 +137,7 @@ class CrossedExecutor(DatabaseExecutor):
         lambda _: None,
     ],
 )
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", CALLS)
 async def test_a_row_of_another_user_is_never_returned(
     alice: UserId, name: str, other: Callable[[str], str | None]
 ) -> None:
@@ -172,5 +146,5 @@ async def test_a_row_of_another_user_is_never_returned(
     for rows in ([foreign], [mine, foreign], [foreign, mine]):
         database = CrossedExecutor(rows)
         with pytest.raises(OwnershipViolation, match=r"^a statement returned a row of another user$"):
-            await OPERATIONS[name](PostgresTaskRepository(database), alice, uuid4())
+            await CALLS[name](PostgresTaskRepository(database), alice, uuid4())
         assert not database.is_trusted

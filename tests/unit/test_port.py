@@ -4,8 +4,7 @@ import pytest
 
 from domain.repository import TaskRepository
 from tests.fakes import InMemoryTaskRepository
-
-METHODS = ["add", "get", "list", "count", "update", "toggle", "delete", "update_all", "delete_all"]
+from tests.operations import METHODS
 
 
 def test_no_method_is_missing_here() -> None:
