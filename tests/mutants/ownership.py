@@ -93,6 +93,37 @@ OWNERSHIP: dict[str, list[Change]] = {
             "what is returned is the owner asked for, not the row's",
         ),
         (".where(owner == _OWNER).group_by(owner)", ".group_by(owner)", "the count of changed rows is not bound"),
+        ("    compiled(statement)\n", "", "a statement that counts its rows is not checked"),
+        (
+            "(?:{'|'.join(FIELDS)})=(?:",
+            r"\w+=(?:",
+            "an update that gives the task away passes",
+        ),
+        (
+            r"VALUES \({_VALUE}, {_OWNERS}(?:, ",
+            r"VALUES \({_VALUE}, {_VALUE}(?:, ",
+            "a row that is made for another passes",
+        ),
+        (
+            r'rf"SELECT tasks\.user_id,{_WORDS}(?:',
+            r'rf"SELECT {_WORDS}(?:',
+            "a read that does not return the owner passes",
+        ),
+        (
+            r'FROM tasks"  # noqa: S608 - a pattern',
+            r'FROM \w+"  # noqa: S608 - a pattern',
+            "a read of another table passes",
+        ),
+        (
+            r'{_OWNERS}(?: AND\b{_WORDS})? RETURNING tasks\.user_id\b{_WORDS}"',
+            r'{_OWNERS}(?: AND\b{_WORDS})? RETURNING {_WORDS}"',
+            "a change that does not return the owner passes",
+        ),
+        (
+            r'rf"(?: ON CONFLICT DO NOTHING)? RETURNING',
+            r'rf"(?: ON CONFLICT.*)? RETURNING',
+            "a creation that takes over what is there passes",
+        ),
     ],
     "adapters/postgres/connections/guard.py": [
         ("if not isinstance(query, str) or query not in texts:", "if not isinstance(query, str):", "any text passes"),
@@ -128,6 +159,11 @@ OWNERSHIP: dict[str, list[Change]] = {
             "True",
             "a connection whose answer was not read serves the next",
         ),
+        (
+            "driver.cursor(binary=True)",
+            "psycopg.AsyncCursor(driver)",
+            "the cursor that serves is not the guarded one",
+        ),
     ],
     "adapters/postgres/gateway.py": [
         ("if row[0] != owner.value:", "if False:", "a row of another user passes"),
@@ -155,6 +191,11 @@ OWNERSHIP: dict[str, list[Change]] = {
         ('{"owner": owner.value, "task_id"', '{"owner": owner.value.lower(), "task_id"', "alice is Alice"),
         ('{"owner": owner.value, "task_id"', '{"owner": "alice", "task_id"', "everybody is alice"),
         ("user_id=owner.value,", 'user_id="somebody",', "the log does not say on whose behalf"),
+        (
+            "                    self._distrust()\n",
+            "                    rows = [row for row in rows if row[0] == owner.value]\n",
+            "a crossed result is passed over in silence",
+        ),
     ],
     "adapters/postgres/repository.py": [
         ("key.task_id(owner), self", 'key.task_id(UserId("service")), self', "all users share their keys"),
@@ -164,6 +205,26 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a condition on another user's task says 412, not 404",
         ),
         ("raise TaskChanged", "raise TaskNotFound", "a change of one's own task is taken for its absence"),
+        (
+            '"count", statements.COUNT, owner,',
+            '"count", statements.COUNT, UserId("alice"),',
+            "everybody counts alice's tasks",
+        ),
+        (
+            '"list", statement, owner, None',
+            '"list", statement, UserId("alice"), None',
+            "everybody lists alice's tasks",
+        ),
+        (
+            '"update_all", statements.UPDATE_ALL, owner,',
+            '"update_all", statements.UPDATE_ALL, UserId("alice"),',
+            "a change of all is of alice's tasks",
+        ),
+        (
+            '"delete_all", statements.DELETE_ALL, owner,',
+            '"delete_all", statements.DELETE_ALL, UserId("alice"),',
+            "a deletion of all is of alice's tasks",
+        ),
     ],
     "adapters/postgres/connections/executor.py": [
         (
@@ -194,6 +255,11 @@ OWNERSHIP: dict[str, list[Change]] = {
             "if not is_sound or self._standing[connection] != self._epoch:",
             "if not is_sound:",
             "a connection that is given back is trusted again",
+        ),
+        (
+            "if self._standing[connection] == self._epoch and connection.is_usable():",
+            "if connection.is_usable():",
+            "a connection at rest is trusted again",
         ),
     ],
     "adapters/postgres/connections/prepared.py": [
@@ -380,6 +446,11 @@ OWNERSHIP: dict[str, list[Change]] = {
             "_identity, settings.provided.user_id_header",
             '_identity, "X-User-Id"',
             "the wrong header is believed",
+        ),
+        (
+            "(*statements.ALL, FACTS)",
+            '(*statements.ALL, FACTS, type(FACTS)("select * from tasks", is_read=True))',
+            "a text that binds no owner may be sent",
         ),
     ],
 }
