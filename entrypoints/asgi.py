@@ -1,19 +1,31 @@
 """The application as a process that serves loads it."""
 
 import gc
+import sys
 
 from fastapi import FastAPI
 
+from domain.errors import StorageOutdated
 from entrypoints.container import Container
-from entrypoints.settings import Settings
+from entrypoints.settings import DevelopmentSettings, Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
     container = Container(settings=settings)
     container.logging()
+    if isinstance(settings, DevelopmentSettings):
+        _migrate(container)
     app = container.app()
     _freeze_startup_objects()
     return app
+
+
+def _migrate(container: Container) -> None:
+    try:
+        container.upgrade_schema_if_needed()
+    except StorageOutdated:
+        remedy = "check out what made them, or set TASKWARD_DATA to another folder"
+        sys.exit(f"taskward: the data are newer than this checkout: {remedy}")
 
 
 def _freeze_startup_objects() -> None:

@@ -50,33 +50,30 @@ def _parser() -> argparse.ArgumentParser:
 def dev() -> None:
     """Serve on an embedded PostgreSQL, for development: migrated, with reload; the data survive a restart."""
     on_stop(lambda *_: sys.exit(0))  # leaves by the contexts, which end the database
-    from pydantic import SecretStr
-
-    from entrypoints.container import Container
+    from adapters.embedded_postgres import embedded_postgres
+    from adapters.unprivileged import default_folder
+    from entrypoints.logs import configure_logging
     from entrypoints.processes.listener import address_of, bind
     from entrypoints.processes.supervisor import run
-    from entrypoints.settings import HOME, Settings
+    from entrypoints.settings import HOME, DevelopmentSettings
 
-    settings = Settings.load()
-    if "log_format" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"log_format": "console"})
-    output = Container(settings=settings).logging()
+    settings = DevelopmentSettings.load()
+    output = configure_logging(settings.log_level, settings.log_format)
     listener = bind(settings)
-    folder = HOME.resolve() / ".taskward" / "postgres"
-    with Container().embedded_postgres(folder) as url:
-        # Over what the environment or .env may say: development must not touch any other database.
-        ours = {"database_url": SecretStr(url), "migration_database_url": SecretStr(url)}
-        settings = settings.model_copy(update=ours)
-        Container(settings=settings).upgrade_schema()
-        address = address_of(listener)
+    address = address_of(listener)
+    folder = (settings.taskward_data or default_folder(HOME.resolve())).resolve()
+    with embedded_postgres(folder / "postgres") as url:
         output.msg(
             f"\n  Taskward serves on {address}\n\n"
             f"  API documentation   {address}/docs\n"
+            f"  Another port        PORT=8001 make run\n"
             f"  Data, kept          {folder}\n"
+            f"  Database            {url}\n"
             f"  Ctrl-C stops it. A first request to paste:\n\n"
             f"    curl {address}/v1/tasks -H '{settings.user_id_header}: alice' "
             f"-H 'Content-Type: application/json' -d '{{\"title\": \"Buy milk\"}}'\n"
         )
+        settings = settings.on(url)
         run(settings, listener, reload=True)
 
 

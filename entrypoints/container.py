@@ -1,4 +1,4 @@
-"""The composition root: what stands behind each port. With migrations/env.py the only module that names an adapter."""
+"""The composition root: what stands behind each port. Only it and migrations/env.py name an adapter of a port."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
 
-from adapters.embedded_postgres import embedded_postgres
 from adapters.postgres import statements
 from adapters.postgres.connections.connection import Connector
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.schema.distribution import distribute
 from adapters.postgres.schema.readiness import FACTS, PostgresReadiness
-from adapters.postgres.schema.revisions import create_migration_engine, upgrade
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade, upgrade_if_needed
 from adapters.postgres.schema.startup import wait_until_ready
 from domain.repository import TaskRepository
 from entrypoints.logs import configure_logging
@@ -88,10 +87,12 @@ class Container(containers.DeclarativeContainer):
         __self__,
         max_body_bytes=settings.provided.max_body_bytes,
         cors_origins=settings.provided.cors_origins,
+        own_hosts=settings.provided.own_hosts,
     )
 
     migration_engine = providers.Singleton(create_migration_engine, settings.provided.migration_database.call()[1])
     upgrade_schema = providers.Callable(upgrade, migration_engine)
+    upgrade_schema_if_needed = providers.Callable(upgrade_if_needed, migration_engine)
     distribute = providers.Callable(distribute, migration_engine)
     wait_to_migrate = providers.Callable(
         wait_until_ready,
@@ -106,4 +107,3 @@ class Container(containers.DeclarativeContainer):
         timeout=settings.provided.database_connect_timeout_seconds,
         patience=START_PATIENCE_SECONDS,
     )
-    embedded_postgres = providers.Factory(embedded_postgres)

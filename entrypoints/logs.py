@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import structlog
 from pydantic_core import to_json
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 PENDING_BYTES_MAX: Final = 1024 * 1024
 """What a slow reader has not taken yet. Further lines are dropped."""
@@ -104,6 +104,10 @@ def _to_json(event: object, **_: object) -> bytes:
         return json.dumps(event, default=repr).encode()
 
 
+def _shorten(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {name: value for name, value in event.items() if value is not None and name != "logger"}
+
+
 def configure_logging(
     level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"], *, descriptor: int = 1
 ) -> Output:
@@ -124,7 +128,7 @@ def configure_logging(
     else:
         # Not the default traceback: it shows local variables, and titles among them.
         plain = structlog.dev.plain_traceback
-        processors += [structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), exception_formatter=plain)]
+        processors += [_shorten, structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), exception_formatter=plain)]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

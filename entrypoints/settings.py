@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -88,8 +88,13 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
     log_format: Literal["json", "console"] = "json"
 
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The only hosts for which requests are answered, or none for all."""
+        return frozenset()
+
     @classmethod
-    def load(cls, **given: Any) -> "Settings":
+    def load(cls, **given: Any) -> Self:
         """The settings of the environment. Raises `ConfigurationError` with all that is wrong, a line each.
 
         To be called once in a program: the file may be a pipe, and an edit must not reach only a part of the processes.
@@ -118,6 +123,23 @@ class Settings(BaseSettings):
         if self.migration_database_url is None:
             return self.serving_database()
         return "MIGRATION_DATABASE_URL", self.migration_database_url.get_secret_value()
+
+
+class DevelopmentSettings(Settings):
+    """Of `taskward dev`, which migrates its own database whenever it loads the program."""
+
+    log_format: Literal["json", "console"] = "console"
+    taskward_data: Path | None = None
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """Keeps out pages of another site whose name leads to this machine (DNS rebinding)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
+
+    def on(self, url: str) -> Self:
+        """These, on this database, whatever the environment says: development must not touch any other."""
+        return self.model_copy(update=dict.fromkeys(("database_url", "migration_database_url"), SecretStr(url)))
 
 
 def _reason(message: str) -> str:

@@ -16,7 +16,7 @@ from adapters.embedded_postgres import embedded_postgres
 from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from domain.task import UserId
 from entrypoints.logs import configure_logging
-from entrypoints.settings import Settings
+from entrypoints.settings import DevelopmentSettings
 from tests.databases import own_database, own_folder, scaling_sql
 from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
 from tests.planted import assert_untold
@@ -38,7 +38,7 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENV_FILE", os.devnull)
-    for name in Settings.model_fields:
+    for name in DevelopmentSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
 

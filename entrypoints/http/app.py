@@ -1,6 +1,6 @@
 """The FastAPI application, put together."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from types import MappingProxyType
@@ -34,7 +34,7 @@ class TaskwardApp(FastAPI):
         """Wraps even the framework's own error handling: a 500 too has its request id, log line and CORS headers."""
         origins: Sequence[str] = self.state.cors_origins
         cors = Cors(origins, (self.state.services.identity().header,)) if origins else None
-        return OuterLayer(super().build_middleware_stack(), cors)
+        return OuterLayer(super().build_middleware_stack(), cors, self.state.own_hosts)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -50,7 +50,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     log.info("stopped")
 
 
-def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Sequence[str]) -> FastAPI:
+def create_http_app(
+    services: Services, *, max_body_bytes: int, cors_origins: Sequence[str], own_hosts: Set[str] = frozenset()
+) -> FastAPI:
     """The application on these services. Nothing is opened before its lifespan begins."""
     app = TaskwardApp(
         title="Taskward",
@@ -67,6 +69,7 @@ def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Se
     app.state.is_ending = False
     app.state.max_body_bytes = max_body_bytes
     app.state.cors_origins = cors_origins
+    app.state.own_hosts = own_hosts
     for router in (tasks.router, health.router, docs_page.router):
         app.router.routes += router.routes  # included, they would be matched twice for each request
     app.mount("/docs/assets", docs_page.ASSETS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Set
 from secrets import token_hex
 from time import perf_counter
 from typing import Final
@@ -12,19 +13,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.cors import Cors
-from entrypoints.http.problems import DATABASE_UNAVAILABLE
+from entrypoints.http.problems import DATABASE_UNAVAILABLE, MISDIRECTED_REQUEST
 
 log = structlog.get_logger()
 
+_PORT: Final = re.compile(rb":[0-9]*$")
 _SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class OuterLayer:
     """Request id, log line, HEAD, cross-origin access, and a last answer when the server stops."""
 
-    def __init__(self, app: ASGIApp, cors: Cors | None) -> None:
+    def __init__(self, app: ASGIApp, cors: Cors | None, own_hosts: Set[str]) -> None:
         self._app = app
         self._cors = cors
+        self._own_hosts = {host.encode() for host in own_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +56,7 @@ class OuterLayer:
 
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
-            await (self._early_answer(scope["method"], headers) or self._app)(inner, receive, send_on)
+            await (self._early_answer(scope, headers) or self._app)(inner, receive, send_on)
         except asyncio.CancelledError:  # the server stops, and waits no longer
             if status is None:
                 await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_on)
@@ -70,9 +73,11 @@ class OuterLayer:
             )
             structlog.contextvars.reset_contextvars(**bound)
 
-    def _early_answer(self, method: str, headers: dict[bytes, bytes]) -> ASGIApp | None:
+    def _early_answer(self, scope: Scope, headers: dict[bytes, bytes]) -> ASGIApp | None:
         """The answer to a request that the application is not to see, or `None`."""
-        if method == "OPTIONS" and self._cors and (allowed := self._cors.preflight(headers)):
+        if self._own_hosts and _PORT.sub(b"", headers.get(b"host", b"").lower()) not in self._own_hosts:
+            return MISDIRECTED_REQUEST.response(Request(scope))
+        if scope["method"] == "OPTIONS" and self._cors and (allowed := self._cors.preflight(headers)):
             return Response(status_code=204, headers=allowed)
         return None
 

@@ -66,6 +66,9 @@ BODY_TOO_LARGE: Final = Problem(
 UNSUPPORTED_MEDIA_TYPE: Final = Problem(
     415, "unsupported-media-type", "Unsupported media type", "Send the body as application/json and say so."
 )
+MISDIRECTED_REQUEST: Final = Problem(
+    421, "misdirected-request", "Misdirected request", "Host is none of this server's names. HOST adds one."
+)
 INVALID_REQUEST: Final = Problem(422, "invalid-request", "Invalid request", "A value breaks a rule: see errors.")
 INTERNAL_ERROR: Final = Problem(500, "internal-error", "Internal error", "A defect in the service; it has been logged.")
 DATABASE_UNAVAILABLE: Final = Problem(

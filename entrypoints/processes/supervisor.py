@@ -128,7 +128,7 @@ class _Supervisor:
 def _sources() -> dict[str, int]:
     """When each file of the program was changed."""
     times = {}
-    for package in ("domain", "adapters", "entrypoints"):
+    for package in ("domain", "adapters", "entrypoints", "migrations"):
         for file in (HOME / package).rglob("*.py"):
             with contextlib.suppress(OSError):
                 times[str(file)] = file.stat().st_mtime_ns

@@ -58,4 +58,5 @@ def test_the_composition_root_alone_names_an_adapter() -> None:
         for file in files_of(module)
         if any(name.split(".")[0] == "adapters" for name in imports_of(file))
     }
-    assert namers == {"entrypoints/container.py", "migrations/env.py"}
+    embedded = {"entrypoints/cli.py"}  # of `taskward dev`: neither of its modules stands behind a port
+    assert namers == {"entrypoints/container.py", "migrations/env.py"} | embedded

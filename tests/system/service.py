@@ -20,7 +20,7 @@ import httpx2
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from entrypoints.settings import Settings
+from entrypoints.settings import DevelopmentSettings
 from tests.databases import with_parameters
 from tests.planted import PLANTED, assert_untold
 
@@ -151,5 +151,5 @@ def _planted(environment: dict[str, str]) -> dict[str, str]:
 
 def clean_environment() -> dict[str, str]:
     """This one, without what configures the service: neither a variable nor a file."""
-    ours = {field.upper() for field in Settings.model_fields}
+    ours = {field.upper() for field in DevelopmentSettings.model_fields}
     return {name: value for name, value in os.environ.items() if name not in ours} | {"ENV_FILE": os.devnull}

@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from entrypoints import settings
-from entrypoints.settings import ConfigurationError, Settings
+from entrypoints.settings import ConfigurationError, DevelopmentSettings, Settings
 
 CHECKOUT = Path(__file__).parents[2]
 VARIABLES = re.findall(r"^(# )?([A-Z_]+)=(.*)$", (CHECKOUT / ".env.example").read_text(), re.MULTILINE)
@@ -36,7 +36,9 @@ def refusal(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> str
 
 
 def test_the_example_lists_every_variable_and_no_other() -> None:
-    assert sorted(name for _, name, _ in VARIABLES) == sorted(field.upper() for field in Settings.model_fields)
+    assert sorted(name for _, name, _ in VARIABLES) == sorted(
+        field.upper() for field in DevelopmentSettings.model_fields
+    )
 
 
 def test_what_the_example_comments_out_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -240,3 +242,20 @@ def test_the_migrations_use_their_own_database_or_else_the_one_served_from(monke
 def test_a_missing_url_is_named_with_the_command_that_needs_none(database: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^DATABASE_URL: is not set .*taskward dev"):
         database(Settings.load())
+
+
+def test_development_writes_for_eyes_and_touches_no_other_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/x")
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://elsewhere/y")
+    development = DevelopmentSettings.load().on("postgresql:///own")
+    assert development.log_format == "console"
+    assert development.serving_database()[1] == development.migration_database()[1] == "postgresql:///own"
+
+
+@pytest.mark.parametrize(
+    ("host", "own"), [("127.0.0.1", set()), ("::", {"[::]"}), ("Box.example", {"box.example"}), ("::1", set())]
+)
+def test_development_answers_for_its_own_hosts(monkeypatch: pytest.MonkeyPatch, host: str, own: set[str]) -> None:
+    monkeypatch.setenv("HOST", host)
+    assert DevelopmentSettings.load().own_hosts == {"localhost", "127.0.0.1", "[::1]"} | own
+    assert not Settings.load().own_hosts

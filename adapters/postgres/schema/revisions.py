@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from adapters.postgres import failures
 from adapters.postgres.connections.connection import libpq_parameters, require_suitable
-from adapters.postgres.schema.readiness import MIGRATIONS
+from adapters.postgres.schema.readiness import MIGRATIONS, newest_revision
 from domain.errors import StorageOutdated
 
+_REVISIONS: Final = text("select version_num from alembic_version")
 # Any constant serves, as long as all releases use the same. Of the transaction, not the session: a transaction
 # pooler hands the session on.
 _LOCK: Final = text("select pg_advisory_xact_lock(7249836501)")
@@ -64,3 +65,14 @@ def upgrade(engine: Engine) -> None:
         raise type(failures.meaning(error))(f"the migration was undone: {failures.words(error)}") from None
     except CommandError as error:
         raise StorageOutdated(f"nothing was migrated: {error}") from None
+
+
+def upgrade_if_needed(engine: Engine) -> None:
+    """Upgrades unless the schema is at the newest revision, which is found out sooner than Alembic is loaded."""
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(_REVISIONS).scalars().all()
+    except ProgrammingError:  # there is no schema yet
+        found = []
+    if found != [newest_revision()]:
+        upgrade(engine)
