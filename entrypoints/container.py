@@ -64,6 +64,7 @@ class Container(containers.DeclarativeContainer):
         __self__,
         max_body_bytes=settings.provided.max_body_bytes,
         cors_origins=settings.provided.cors_origins,
+        cors_headers=settings.provided.cors_headers,
     )
 
     migration_engine = providers.Singleton(create_postgres_engine, settings.provided.migration_database.call()[1])

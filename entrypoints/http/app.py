@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from entrypoints.http import docs_page, error_handlers, health, openapi, tasks
+from entrypoints.http import docs_page, error_handlers, health, lists, openapi, tasks
 from entrypoints.http.cors import Cors
 from entrypoints.http.dependencies import Services
 from entrypoints.http.middleware import OuterLayer
@@ -33,7 +33,8 @@ class TaskwardApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Wraps even the framework's own error handling: a 500 too has its request id, log line and CORS headers."""
         origins: Sequence[str] = self.state.cors_origins
-        cors = Cors(origins, (self.state.services.identity().header,)) if origins else None
+        headers = (self.state.services.identity().header, *self.state.cors_headers)
+        cors = Cors(origins, headers) if origins else None
         return OuterLayer(super().build_middleware_stack(), cors)
 
     def openapi(self) -> dict[str, Any]:
@@ -50,13 +51,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     log.info("stopped")
 
 
-def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Sequence[str]) -> FastAPI:
+def create_http_app(
+    services: Services, *, max_body_bytes: int, cors_origins: Sequence[str], cors_headers: Sequence[str]
+) -> FastAPI:
     """The application on these services. Nothing is opened before its lifespan begins."""
     app = TaskwardApp(
         title="Taskward",
         version=version("taskward"),
         description=DESCRIPTION.strip(),
         lifespan=_lifespan,
+        servers=[{"url": ".", "description": "The service that this document comes from."}],
+        openapi_tags=[
+            {"name": "tasks", "description": "The calling user's tasks."},
+            {"name": "health", "description": "For load balancers and orchestrators."},
+        ],
+        contact={"name": "The operator of this service"},
         redirect_slashes=False,
         docs_url=None,  # ours needs no internet access
         redoc_url=None,
@@ -66,7 +75,8 @@ def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Se
     app.state.services = services
     app.state.max_body_bytes = max_body_bytes
     app.state.cors_origins = cors_origins
-    for router in (tasks.router, health.router, docs_page.router):
+    app.state.cors_headers = cors_headers
+    for router in (tasks.router, lists.router, health.router, docs_page.router):
         app.router.routes += router.routes  # included, they would be matched twice for each request
     app.mount("/docs/assets", docs_page.ASSETS)
     error_handlers.install(app)

@@ -8,14 +8,14 @@ from typing import Final
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.cors import Cors
-from entrypoints.http.problems import DATABASE_UNAVAILABLE
+from entrypoints.http.problems import CROSS_SITE, DATABASE_UNAVAILABLE
 
 log = structlog.get_logger()
 
+_SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS", "TRACE"}
 _SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -33,7 +33,7 @@ class OuterLayer:
         started = perf_counter()
         headers = dict(scope["headers"])
         request_id = _request_id(scope)
-        added = [(b"x-request-id", request_id.encode())]
+        added = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
         if self._cors:
             added += self._cors.headers(headers)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -53,7 +53,7 @@ class OuterLayer:
 
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
-            await (self._early_answer(scope["method"], headers) or self._app)(inner, receive, send_on)
+            await (self._early_answer(scope, headers) or self._app)(inner, receive, send_on)
         except asyncio.CancelledError:  # the server stops, and waits no longer
             if status is None:
                 await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_on)
@@ -64,16 +64,19 @@ class OuterLayer:
             log.info(
                 "request",
                 method=scope["method"],
-                route=getattr(inner.get("route"), "path", None),
+                route=getattr(inner.get("route"), "path_format", None),
                 status=status,
                 duration_ms=round((perf_counter() - started) * 1000, 3),
             )
             structlog.contextvars.reset_contextvars(**bound)
 
-    def _early_answer(self, method: str, headers: dict[bytes, bytes]) -> ASGIApp | None:
-        """The answer to a request that the application is not to see, or `None`."""
-        if method == "OPTIONS" and self._cors and (allowed := self._cors.preflight(headers)):
-            return Response(status_code=204, headers=allowed)
+    def _early_answer(self, scope: Scope, headers: dict[bytes, bytes]) -> ASGIApp | None:
+        """The answer to a request that the application must not see, or `None`."""
+        method, is_allowed = scope["method"], self._cors is not None and self._cors.allows(headers)
+        if method not in _SAFE_METHODS and headers.get(b"sec-fetch-site") == b"cross-site" and not is_allowed:
+            return CROSS_SITE.response(Request(scope))
+        if method == "OPTIONS" and self._cors and is_allowed and b"access-control-request-method" in headers:
+            return self._cors.preflight()
         return None
 
 
