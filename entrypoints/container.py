@@ -88,6 +88,7 @@ class Container(containers.DeclarativeContainer):
         max_body_bytes=settings.provided.max_body_bytes,
         cors_origins=settings.provided.cors_origins,
         own_hosts=settings.provided.own_hosts,
+        cors_headers=settings.provided.cors_headers,
     )
 
     migration_engine = providers.Singleton(create_migration_engine, settings.provided.migration_database.call()[1])

@@ -49,8 +49,14 @@ def _split(value: Any) -> Any:
 
 def _origin(value: str) -> str:
     """As browsers send it in the Origin header (RFC 6454 section 6.2)."""
-    if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", value):
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", value):
         raise ValueError("must list origins such as https://app.example.com, without a path, separated by commas")
+    return value
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9-]+", value):
+        raise ValueError("must list names of headers such as Authorization, separated by commas")
     return value
 
 
@@ -83,6 +89,7 @@ class Settings(BaseSettings):
 
     user_id_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$"), AfterValidator(_free_header)] = "X-User-Id"
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)] = ()
+    cors_headers: Annotated[tuple[Annotated[str, AfterValidator(_header)], ...], NoDecode, BeforeValidator(_split)] = ()
     max_body_bytes: int = Field(default=256 * 1024, ge=1)
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"

@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from entrypoints.http import docs_page, error_handlers, health, openapi, tasks
+from entrypoints.http import docs_page, error_handlers, health, lists, openapi, tasks
 from entrypoints.http.cors import Cors
 from entrypoints.http.dependencies import Services
 from entrypoints.http.middleware import OuterLayer
@@ -33,7 +33,8 @@ class TaskwardApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Wraps even the framework's own error handling: a 500 too has its request id, log line and CORS headers."""
         origins: Sequence[str] = self.state.cors_origins
-        cors = Cors(origins, (self.state.services.identity().header,)) if origins else None
+        headers = (self.state.services.identity().header, *self.state.cors_headers)
+        cors = Cors(origins, headers) if origins else None
         return OuterLayer(super().build_middleware_stack(), cors, self.state.own_hosts)
 
     def openapi(self) -> dict[str, Any]:
@@ -51,7 +52,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def create_http_app(
-    services: Services, *, max_body_bytes: int, cors_origins: Sequence[str], own_hosts: Set[str] = frozenset()
+    services: Services,
+    *,
+    max_body_bytes: int,
+    cors_origins: Sequence[str],
+    cors_headers: Sequence[str],
+    own_hosts: Set[str] = frozenset(),
 ) -> FastAPI:
     """The application on these services. Nothing is opened before its lifespan begins."""
     app = TaskwardApp(
@@ -59,6 +65,12 @@ def create_http_app(
         version=version("taskward"),
         description=DESCRIPTION.strip(),
         lifespan=_lifespan,
+        servers=[{"url": ".", "description": "The service that this document comes from."}],
+        openapi_tags=[
+            {"name": "tasks", "description": "The calling user's tasks."},
+            {"name": "health", "description": "For load balancers and orchestrators."},
+        ],
+        contact={"name": "The operator of this service"},
         redirect_slashes=False,
         docs_url=None,  # ours needs no internet access
         redoc_url=None,
@@ -69,8 +81,9 @@ def create_http_app(
     app.state.is_ending = False
     app.state.max_body_bytes = max_body_bytes
     app.state.cors_origins = cors_origins
+    app.state.cors_headers = cors_headers
     app.state.own_hosts = own_hosts
-    for router in (tasks.router, health.router, docs_page.router):
+    for router in (tasks.router, lists.router, health.router, docs_page.router):
         app.router.routes += router.routes  # included, they would be matched twice for each request
     app.mount("/docs/assets", docs_page.ASSETS)
     error_handlers.install(app)

@@ -13,6 +13,8 @@ JSON: Final = "application/json"
 BODY_SECONDS: Final = 20.0
 """Within which a body, all of it, has to come."""
 MERGE_PATCH: Final = "application/merge-patch+json"
+NAMES_MAX: Final = 100
+"""Of fields in a body, of parameters in a query."""
 
 
 class MalformedBody(Exception):
@@ -28,10 +30,14 @@ class BodyTooLarge(Exception):
 
 
 class UnsupportedMediaType(Exception):
-    """The body is of another kind than the route takes."""
+    """The body is of another kind than the route takes. Its text and its headers say what is."""
+
+    def __init__(self, text: str, headers: dict[str, str]) -> None:
+        super().__init__(text)
+        self.headers = headers
 
 
-async def read_json(request: Request, media_types: set[str], max_bytes: int) -> object:
+async def read_json(request: Request, max_bytes: int) -> object:
     """The value that the body is.
 
     Raises `MalformedBody`, `BodyTooSlow`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON
@@ -40,8 +46,13 @@ async def read_json(request: Request, media_types: set[str], max_bytes: int) -> 
     length = request.headers.get("content-length")
     if length == "0" or (length is None and "transfer-encoding" not in request.headers):
         raise MalformedBody
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in media_types:
-        raise UnsupportedMediaType
+    is_patch = request.method == "PATCH"
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON and not (is_patch and kind == MERGE_PATCH):
+        accepted = {"Accept-Patch": f"{MERGE_PATCH}, {JSON}"} if is_patch else {}
+        raise UnsupportedMediaType("Send the body as application/json and say so.", accepted)
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body without a content encoding.", {"Accept-Encoding": "identity"})
     if length is not None and int(length) > max_bytes:  # the server has refused what is no number
         raise BodyTooLarge
     body = bytearray()
@@ -64,8 +75,13 @@ async def read_json(request: Request, media_types: set[str], max_bytes: int) -> 
 def parse(body: bytes) -> object:
     """The value of a JSON text. Raises `MalformedBody` and `RequestValidationError`."""
     repeated: list[str] = []
+    names = 0
 
     def fields_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal names
+        names += max(1, len(pairs))
+        if names > NAMES_MAX:
+            raise invalid(f"must have at most {NAMES_MAX} names", ("body",))
         fields = dict(pairs)
         if len(fields) < len(pairs):
             times = Counter(name for name, _ in pairs)
@@ -75,7 +91,7 @@ def parse(body: bytes) -> object:
         return fields
 
     try:
-        value = json.loads(body.decode(), object_pairs_hook=fields_of, parse_constant=_refuse_constant)
+        value = json.loads(body.decode(), object_pairs_hook=fields_of, parse_constant=_refuse, parse_float=_number)
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise MalformedBody from None
     except RecursionError:
@@ -87,6 +103,12 @@ def parse(body: bytes) -> object:
     return value
 
 
-def _refuse_constant(_: str) -> None:
+def _number(text: str) -> int | float:
+    """2.0 is an integer (JSON Schema, section 4.2.3 of its core)."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _refuse(_: str) -> None:
     """NaN and Infinity."""
     raise MalformedBody

@@ -1,7 +1,9 @@
 """Conditional requests (RFC 9110 sections 8.8.3 and 13): a task's ETag, and what If-Match and If-None-Match ask for."""
 
 import re
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Annotated, Final
 
 from fastapi import Header
@@ -16,6 +18,7 @@ _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # Recipients must put up with empty elements of a list (section 5.6.1.2).
 _TAGS: Final = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*+[ \t,]*+")
 _ANY: Final = "*"
+TAGS_MAX: Final = 100
 
 
 def etag(task: Task) -> str:
@@ -23,11 +26,18 @@ def etag(task: Task) -> str:
     return f'"{(task.version - _EPOCH) // _MICROSECOND}"'
 
 
+def etag_of(page: bytes) -> str:
+    """A strong entity tag of a page, by what it holds."""
+    return f'"{urlsafe_b64encode(blake2b(page, digest_size=15).digest()).decode()}"'
+
+
 def _tags(lines: list[str] | None) -> list[str] | None:
     """The entity tags of a header, however many lines it came in, or `None` for none or "any". Raises `ValueError`."""
     value = ", ".join(lines or ()).strip(" \t")
     if lines is None or value == _ANY:
         return None
+    if value.count('"') > 2 * TAGS_MAX:
+        raise ValueError(f"must have at most {TAGS_MAX} entity tags")
     if not _TAGS.fullmatch(value):
         raise ValueError('must be * or a list of entity tags, each in double quotes: "…", W/"…"')
     return re.findall(_TAG, value)
@@ -55,7 +65,11 @@ def _opaque(lines: list[str] | None) -> frozenset[str] | None:
     return frozenset(tag.removeprefix("W/") for tag in tags)
 
 
-_SCHEMA: Final = {"type": "string", "format": "entity-tags"}
+_SCHEMA: Final = {
+    "type": "string",
+    "pattern": r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$',
+    "examples": ['"1763888702610528"'],
+}
 IfMatch = Annotated[
     Versions | None,
     BeforeValidator(_versions),
@@ -71,11 +85,11 @@ IfNoneMatch = Annotated[
     WithJsonSchema(_SCHEMA),
     Header(
         alias="If-None-Match",
-        description="Answer 304 without a body if the task's `ETag` is among these; `*` stands for any.",
+        description="Answer 304 without a body if the `ETag` is still among these; `*` stands for any.",
     ),
 ]
 
 
-def is_known(task: Task, known: frozenset[str] | None) -> bool:
+def is_known(tag: str, known: frozenset[str] | None) -> bool:
     """Whether the caller has this very state already."""
-    return known is not None and not known.isdisjoint({_ANY, etag(task)})
+    return known is not None and not known.isdisjoint({_ANY, tag})

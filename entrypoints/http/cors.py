@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from starlette.responses import Response
+
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _REQUEST_HEADERS: Final = ("Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id")
 _EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Location, Link, X-Request-Id, Retry-After")
 _VARY: Final = (b"vary", b"Origin")
-_MAX_AGE_SECONDS: Final = 600
+_MAX_AGE_SECONDS: Final = 7200
+"""The longest for which Chromium keeps the answer to a preflight."""
 
 
 class Cors:
@@ -20,14 +23,15 @@ class Cors:
             "Access-Control-Max-Age": str(_MAX_AGE_SECONDS),
         }
 
+    def allows(self, request: Mapping[bytes, bytes]) -> bool:
+        return request.get(b"origin") in self._origins
+
     def headers(self, request: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
         """What each answer carries. Caches have to know the difference even where the origin is not allowed."""
-        origin = request.get(b"origin", b"")
-        if origin not in self._origins:
+        if not self.allows(request):
             return [_VARY]
-        return [(b"access-control-allow-origin", origin), _EXPOSED, _VARY]
+        return [(b"access-control-allow-origin", request[b"origin"]), _EXPOSED, _VARY]
 
-    def preflight(self, request: Mapping[bytes, bytes]) -> dict[str, str] | None:
-        """What else answers a preflight of an allowed origin. Whether that is enough the browser judges."""
-        is_one = b"access-control-request-method" in request and request.get(b"origin") in self._origins
-        return self._preflight if is_one else None
+    def preflight(self) -> Response:
+        """The answer to a preflight of an allowed origin. Whether that is enough the browser judges."""
+        return Response(status_code=204, headers=self._preflight)

@@ -5,14 +5,20 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
+
+_PATH_MAX: Final = 200
+"""Looking for a path on the disk takes longer the longer it is."""
 
 
 class _Assets(StaticFiles):
     """Whole files only: what is wrong with a range would not be answered as a problem."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(scope["path"]) > _PATH_MAX:
+            raise HTTPException(404)
         headers = [header for header in scope["headers"] if header[0] != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
 

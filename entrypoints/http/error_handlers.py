@@ -19,7 +19,7 @@ from domain.errors import (
 )
 from entrypoints.http.bodies import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedMediaType
 from entrypoints.http.dependencies import identity_of
-from entrypoints.http.faults import pointer, reason
+from entrypoints.http.faults import pointer, rule
 from entrypoints.http.identity import IdentityRequired
 from entrypoints.http.problems import (
     BODY_TOO_LARGE,
@@ -48,7 +48,6 @@ _BY_ERROR: Final[dict[type[Exception], Problem]] = {
     TaskNotFound: TASK_NOT_FOUND,
     TaskChanged: PRECONDITION_FAILED,
     BodyTooLarge: BODY_TOO_LARGE,
-    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE,
     IdempotencyKeyReused: replace(
         INVALID_REQUEST,
         errors=[{"pointer": "header: Idempotency-Key", "detail": "stands for a task that was made with other values"}],
@@ -64,6 +63,7 @@ def install(app: FastAPI) -> None:
     for error, problem in _BY_ERROR.items():
         app.exception_handler(error)(_always(problem))
     app.exception_handler(StorageOverloaded)(_overloaded)
+    app.exception_handler(UnsupportedMediaType)(_unsupported_media_type)
     app.exception_handler(IdentityRequired)(_identity_required)
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(HTTPException)(_not_found)
@@ -81,6 +81,10 @@ async def _overloaded(request: Request, error: StorageOverloaded) -> JSONRespons
     return replace(OVERLOADED, headers={"Retry-After": str(error.seconds)}).response(request)
 
 
+async def _unsupported_media_type(request: Request, error: UnsupportedMediaType) -> JSONResponse:
+    return replace(UNSUPPORTED_MEDIA_TYPE, detail=str(error), headers=error.headers).response(request)
+
+
 async def _identity_required(request: Request, error: IdentityRequired) -> JSONResponse:
     challenge = {"WWW-Authenticate": identity_of(request).challenge}
     return replace(IDENTITY_REQUIRED, detail=str(error), headers=challenge).response(request)
@@ -88,7 +92,7 @@ async def _identity_required(request: Request, error: IdentityRequired) -> JSONR
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
     faults = error.errors()[:ERRORS_MAX]
-    errors = [{"pointer": pointer(fault["loc"]), "detail": reason(fault)} for fault in faults]
+    errors = [{"pointer": pointer(fault["loc"]), "detail": rule(fault)} for fault in faults]
     return replace(INVALID_REQUEST, errors=errors).response(request)
 
 
@@ -98,7 +102,7 @@ async def _not_found(request: Request, _: Exception) -> JSONResponse:
 
 async def _method_not_allowed(request: Request, _: Exception) -> JSONResponse:
     """The framework names the methods of the first route on the path alone."""
-    path = getattr(request.scope.get("route"), "path", None)
+    path = getattr(request.scope.get("route"), "path_format", None)
     methods = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": ...})}
     if "GET" in methods:
         methods.add("HEAD")

@@ -1,6 +1,6 @@
 """What is wrong with a request's values: where it stands, and the rule that it breaks."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi.exceptions import RequestValidationError
@@ -18,12 +18,33 @@ def pointer(location: tuple[int | str, ...]) -> str:
     """A JSON pointer (RFC 6901) into the body as a URI fragment, or the parameter's name."""
     place, *path = location
     if place != "body":
-        return f"{place}: {'.'.join(map(str, path))}"
+        return f"{place}: {'.'.join(map(str, path))}" if path else str(place)
     tokens = (quote(str(step).replace("~", "~0").replace("/", "~1"), errors="replace") for step in path)
     return "#" + "".join(f"/{token}" for token in tokens)
 
 
-def reason(fault: dict[str, Any]) -> str:
+_RULES: Final = {
+    "missing": "is required",
+    "string_type": "must be a text",
+    "string_unicode": "must not contain lone surrogates",
+    "bool_type": "must be true or false",
+    "model_attributes_type": "must be an object",
+    "invalid_key": "must have names without lone surrogates",
+}
+"""By the framework's name for a fault, in our own words."""
+_FIELDS: Final = {
+    **dict.fromkeys(("id", "created_at", "updated_at", "etag"), "is the service's own: leave it out"),
+    **dict.fromkeys(("title", "description", "completed"), "cannot be set here"),
+}
+"""What a client that knows tasks may send, but not where it did."""
+
+
+def rule(fault: dict[str, Any]) -> str:
     """The rule that was broken, without the value that broke it."""
-    broken = fault.get("ctx", {}).get("error")
-    return str(getattr(broken, "reason", broken)) if broken else str(fault["msg"])
+    if fault["type"] in {"taskward", "value_error"}:
+        broken = fault["ctx"]["error"] if "ctx" in fault else fault["msg"]
+        return str(getattr(broken, "reason", broken))
+    if fault["type"] == "extra_forbidden":
+        place, name = fault["loc"]
+        return "is not known here" if place == "query" else _FIELDS.get(name, "is not a field of a task")
+    return _RULES[fault["type"]]

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from domain.errors import StorageUnavailable
@@ -13,11 +13,17 @@ from entrypoints.http.problems import DATABASE_UNAVAILABLE, INTERNAL_ERROR, OVER
 
 READINESS_SECONDS = 2.0
 
+
+async def _no_store(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
 router = APIRouter(
     prefix="/health",
     tags=["health"],
     generate_unique_id_function=openapi.operation_id,
     responses=openapi.problems(INTERNAL_ERROR),
+    dependencies=[Depends(_no_store)],
 )
 
 

@@ -18,7 +18,9 @@ def _one_key(lines: list[str]) -> tuple[IdempotencyKey, ...]:
 IdempotencyKeys = Annotated[
     tuple[IdempotencyKey, ...] | None,
     BeforeValidator(_one_key),
-    WithJsonSchema({"type": "string", "format": "idempotency-key", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_MAX}),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[!-~]([ -~]*[!-~])?$", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_MAX}
+    ),
     Header(
         alias="Idempotency-Key",
         description=f"Makes a retry safe: 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters, new for each task. "

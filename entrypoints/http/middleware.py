@@ -9,15 +9,15 @@ from typing import Final
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.cors import Cors
-from entrypoints.http.problems import DATABASE_UNAVAILABLE, MISDIRECTED_REQUEST
+from entrypoints.http.problems import CROSS_SITE, DATABASE_UNAVAILABLE, MISDIRECTED_REQUEST
 
 log = structlog.get_logger()
 
 _PORT: Final = re.compile(rb":[0-9]*$")
+_SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS", "TRACE"}
 _SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -36,7 +36,7 @@ class OuterLayer:
         started = perf_counter()
         headers = dict(scope["headers"])
         request_id = _request_id(scope)
-        added = [(b"x-request-id", request_id.encode())]
+        added = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
         if self._cors:
             added += self._cors.headers(headers)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -67,18 +67,21 @@ class OuterLayer:
             log.info(
                 "request",
                 method=scope["method"],
-                route=getattr(inner.get("route"), "path", None),
+                route=getattr(inner.get("route"), "path_format", None),
                 status=status,
                 duration_ms=round((perf_counter() - started) * 1000, 3),
             )
             structlog.contextvars.reset_contextvars(**bound)
 
     def _early_answer(self, scope: Scope, headers: dict[bytes, bytes]) -> ASGIApp | None:
-        """The answer to a request that the application is not to see, or `None`."""
+        """The answer to a request that the application must not see, or `None`."""
         if self._own_hosts and _PORT.sub(b"", headers.get(b"host", b"").lower()) not in self._own_hosts:
             return MISDIRECTED_REQUEST.response(Request(scope))
-        if scope["method"] == "OPTIONS" and self._cors and (allowed := self._cors.preflight(headers)):
-            return Response(status_code=204, headers=allowed)
+        method, is_allowed = scope["method"], self._cors is not None and self._cors.allows(headers)
+        if method not in _SAFE_METHODS and headers.get(b"sec-fetch-site") == b"cross-site" and not is_allowed:
+            return CROSS_SITE.response(Request(scope))
+        if method == "OPTIONS" and self._cors and is_allowed and b"access-control-request-method" in headers:
+            return self._cors.preflight()
         return None
 
 

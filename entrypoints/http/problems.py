@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 _PATH: Final = "/%:@!$&'()*+,;=~"  # what may stand in one as it is: RFC 3986 section 3.3
 MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:taskward:problem:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Problem:
 
     def body(self, instance: str, request_id: str) -> dict[str, object]:
         body: dict[str, object] = {
-            "type": f"urn:taskward:problem:{self.type}",
+            "type": f"{TYPE_PREFIX}{self.type}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -51,6 +52,7 @@ IDENTITY_REQUIRED: Final = Problem(
     "Send the header X-User-Id exactly once.",
     {"WWW-Authenticate": 'APIKey in="header", name="X-User-Id"'},
 )
+CROSS_SITE: Final = Problem(403, "cross-site", "Cross-site request", "A page of another site may not do this.")
 NOT_FOUND: Final = Problem(404, "not-found", "Not found", "There is nothing at this path.")
 TASK_NOT_FOUND: Final = Problem(404, "task-not-found", "Task not found", "You have no task with this id.")
 METHOD_NOT_ALLOWED: Final = Problem(
@@ -84,3 +86,5 @@ OVERLOADED: Final = Problem(
 SCHEMA_OUTDATED: Final = Problem(
     503, "schema-outdated", "Schema outdated", "The database's schema is not the one this release needs.", _RETRY_SOON
 )
+
+ALL_PROBLEMS: Final = tuple(value for value in globals().values() if isinstance(value, Problem))

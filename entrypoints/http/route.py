@@ -6,25 +6,37 @@ from dataclasses import fields as fields_of
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from entrypoints.http.bodies import JSON, MERGE_PATCH, read_json
+from entrypoints.http import openapi
+from entrypoints.http.bodies import NAMES_MAX, read_json
 from entrypoints.http.dependencies import IdentityScheme, identity_of
 from entrypoints.http.faults import Place, invalid
 
 _CONDITIONS: Final = ("If-Match", "If-None-Match")
-# A cache must ask each time, and must not answer one user with what another was told.
-_CACHE_CONTROL: Final = (b"cache-control", b"private, no-cache")
+# A cache must ask each time, and must not answer one user with what another was told. A proxy that compresses would
+# weaken the ETag.
+_CACHE_CONTROL: Final = (b"cache-control", b"private, no-cache, no-transform")
 
 _OF_A_DEPENDENCY: Final = {"call", "name", "path", "request_param_name", "scope", "use_cache"}
 _OF_A_ROUTE: Final = _OF_A_DEPENDENCY | {
     *("body_params", "dependencies", "header_params", "path_params", "query_params"),
 }
+
+
+def task_router() -> APIRouter:
+    return APIRouter(
+        prefix="/v1/tasks",
+        tags=["tasks"],
+        route_class=StrictRoute,
+        generate_unique_id_function=openapi.operation_id,
+        responses=openapi.EVERYWHERE,
+    )
 
 
 class StrictRoute(APIRoute):
@@ -49,7 +61,6 @@ class StrictRoute(APIRoute):
         names = {*_CONDITIONS, *(field.alias for field in dependant.header_params)}
         self._headers: dict[bytes, Place] = {name.lower().encode(): ("header", name) for name in names}
         self._ignored = set(self._headers.values()) - {place for _, place in self._fields}
-        self._media_types = {JSON, MERGE_PATCH} if "PATCH" in (self.methods or ()) else {JSON}
         return self._handle
 
     async def _handle(self, request: Request) -> Response:
@@ -58,7 +69,7 @@ class StrictRoute(APIRoute):
             arguments[name] = await dependency(request)
         given = self._given(request)
         if self.dependant.body_params:
-            given["body",] = await read_json(request, self._media_types, request.app.state.max_body_bytes)
+            given["body",] = await read_json(request, request.app.state.max_body_bytes)
         faults: list[Any] = []
         for field, place in self._fields:
             if place in given:
@@ -89,6 +100,8 @@ class StrictRoute(APIRoute):
 
 def _query(request: Request, *, is_taken: bool) -> dict[str, str]:
     """The query's parameters. Where the route takes a query, its own model knows their names."""
+    if request.scope["query_string"].count(b"&") >= NAMES_MAX:
+        raise invalid(f"must have at most {NAMES_MAX} names", ("query",))
     times = Counter(name for name, _ in request.query_params.multi_items())
     wrong = [name for name in times if not is_taken or times[name] > 1]
     if wrong:

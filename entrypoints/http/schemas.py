@@ -1,23 +1,20 @@
 """What goes over the wire. Shapes and types are checked here; the rules are the core's, and only called."""
 
-import re
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 from typing_extensions import TypedDict
 
 from domain import task
-from domain.listing import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from domain.rules import DESCRIPTION_MAX, TITLE_MAX, valid_description, valid_title
 from domain.task import TaskChanges, TaskDraft
-from entrypoints.http.cursors import Cursor
+from entrypoints.http.conditional import etag
 
 # What can be stored, and in a title something that str.strip() leaves.
 _TEXT = r"^[^\u0000]*$"
-_TITLE = r"^[^\u0000]*[^\u0000\t-\r\u001c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000]*$"
+_TITLE = r"^[^\u0000]*(?:[^\s\u0000\u001c-\u001f\u0085]|\ufeff)[^\u0000]*$"
 
 Title = Annotated[
     str,
@@ -34,6 +31,8 @@ Description = Annotated[
     Field(description=f"At most {DESCRIPTION_MAX} characters, kept exactly as given.", examples=["Oat, two litres"]),
 ]
 
+Completed = Annotated[bool, Field(description="Whether the task is done.", examples=[False])]
+
 
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -42,9 +41,10 @@ class _Input(BaseModel):
 class TaskInput(_Input):
     """A whole task, as it is created or replaced: an absent field takes its default."""
 
+    # Factories, because generated clients take a field with a default in the schema for one that is always there.
     title: Title
-    description: Description = None
-    completed: bool = False
+    description: Description = Field(default_factory=lambda: None)
+    completed: Completed = Field(default_factory=lambda: False)
 
     def draft(self) -> TaskDraft:
         return TaskDraft(self.title, self.description, self.completed)
@@ -57,42 +57,19 @@ class TaskPatch(_Input):
     # in the schema, where they would promise what does not happen.
     title: Title = Field(default_factory=str)
     description: Description = Field(default_factory=str)
-    completed: bool = Field(default_factory=bool)
+    completed: Completed = Field(default_factory=bool)
 
     def changes(self) -> TaskChanges:
         return TaskChanges(**self.model_dump(exclude_unset=True))
 
 
-def plain_uuid(value: object) -> object:
-    """Refuses the spellings of an id (in braces, as a URN, without hyphens) in which it is not given out."""
-    if not re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", str(value)):
-        raise ValueError("must be a UUID")
-    return value
+class StateChange(_Input):
+    """The state that the tasks are to be in."""
+
+    completed: Completed
 
 
-def _from_text(value: object) -> object:
-    """The boolean or integer that the text spells; lenient parsing takes "on" for the one and 1.0 for the other."""
-    if value in {"true", "false"}:
-        return value == "true"
-    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
-
-
-class TaskQuery(BaseModel):
-    """Which page of the listing."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    limit: Annotated[
-        int,
-        Field(ge=1, le=PAGE_LIMIT_MAX, description="How many tasks at most."),
-        BeforeValidator(_from_text),
-    ] = PAGE_LIMIT_DEFAULT
-    cursor: Cursor = None
-    completed: Annotated[
-        bool | None,
-        BeforeValidator(_from_text),
-        WithJsonSchema({"type": "boolean", "description": "Only the tasks that are, or are not, completed."}),
-    ] = None
+_Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class Task(TypedDict):
@@ -102,14 +79,17 @@ class Task(TypedDict):
     title: Annotated[str, Field(examples=["Buy milk"])]
     description: Annotated[str | None, Field(examples=["Oat, two litres"])]
     completed: Annotated[bool, Field(examples=[False])]
-    created_at: Annotated[datetime, Field(description="RFC 3339, in UTC.", examples=["2026-11-23T09:05:02.610528Z"])]
-    updated_at: Annotated[
-        datetime, Field(description="Grows with every change.", examples=["2026-11-23T09:05:02.610528Z"])
+    created_at: Annotated[
+        _Time, Field(description="RFC 3339, in UTC, with six digits.", examples=["2026-11-23T09:05:02.610528Z"])
     ]
+    updated_at: Annotated[
+        _Time, Field(description="Grows with every change.", examples=["2026-11-23T09:05:02.610528Z"])
+    ]
+    etag: Annotated[str, Field(description="For `If-Match`: the task's `ETag`.", examples=['"1763888702610528"'])]
 
 
 class TaskPage(TypedDict):
-    """A page of tasks, newest first."""
+    """A page of tasks."""
 
     items: list[Task]
     next_cursor: Annotated[
@@ -120,25 +100,45 @@ class TaskPage(TypedDict):
     ]
 
 
+class Counts(TypedDict):
+    """How many tasks the user has in each state."""
+
+    open: Annotated[int, Field(examples=[3])]
+    completed: Annotated[int, Field(examples=[7])]
+
+
+class Changed(TypedDict):
+    """How many tasks were changed."""
+
+    changed: Annotated[int, Field(examples=[3])]
+
+
+class Deleted(TypedDict):
+    """How many tasks were deleted."""
+
+    deleted: Annotated[int, Field(examples=[7])]
+
+
 _TASK: Final = TypeAdapter(Task)
 _PAGE: Final = TypeAdapter(TaskPage)
 
 
-def task_json(task: task.Task) -> bytes:
-    return _TASK.dump_json(_shown(task))
+def task_json(task: Task) -> bytes:
+    return _TASK.dump_json(task)
 
 
 def page_json(tasks: Iterable[task.Task], next_cursor: str | None) -> bytes:
-    return _PAGE.dump_json({"items": [_shown(task) for task in tasks], "next_cursor": next_cursor})
+    return _PAGE.dump_json({"items": [shown(task) for task in tasks], "next_cursor": next_cursor})
 
 
-def _shown(task: task.Task) -> Task:
-    """Without its owner."""
+def shown(task: task.Task) -> Task:
+    """As clients see it: without its owner."""
     return {
         "id": task.id,
         "title": task.title,
         "description": task.description,
         "completed": task.completed,
-        "created_at": task.created_at,
-        "updated_at": task.updated_at,
+        "created_at": task.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "updated_at": task.updated_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "etag": etag(task),
     }

@@ -30,6 +30,17 @@ async def client_of(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
+def located(answer: httpx2.Response) -> str:
+    """The path that the answer's `Location` leads to."""
+    return answer.url.join(answer.headers["location"]).path
+
+
+def following(answer: httpx2.Response) -> str:
+    """The URL of the next page, or nothing."""
+    link = answer.links.get("next")
+    return str(answer.url.join(link["url"])) if link else ""
+
+
 @pytest.fixture
 def fake() -> InMemoryTaskRepository:
     return InMemoryTaskRepository()

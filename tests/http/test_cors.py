@@ -28,6 +28,25 @@ def _cors_headers(answer: httpx2.Response) -> set[str]:
     return {name for name in answer.headers if name.startswith("access-control-")}
 
 
+@pytest.mark.parametrize(
+    "origin", ["capacitor://localhost", "tauri://localhost", "chrome-extension://abcdefghijklmnop"]
+)
+async def test_an_origin_may_be_of_any_scheme(container: Container, origin: str) -> None:
+    container.settings.override(Settings.load(cors_origins=origin))
+    async with client_of(container) as client:
+        answer = await client.options("/v1/tasks", headers=PREFLIGHT | {"Origin": origin})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, origin)
+
+
+async def test_further_headers_may_be_allowed(container: Container) -> None:
+    container.settings.override(Settings.load(cors_origins=APP, cors_headers="Authorization, traceparent"))
+    async with client_of(container) as client:
+        answer = await client.options("/v1/tasks", headers=PREFLIGHT | {"Origin": APP})
+    allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
+    assert {"authorization", "traceparent", "x-user-id", "if-match"} <= set(allowed)
+    assert answer.headers["access-control-max-age"] == "7200"
+
+
 @pytest.mark.parametrize("origin", [APP, "http://localhost:5173"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 async def test_a_preflight_from_a_listed_origin_is_told_what_is_allowed(

@@ -6,11 +6,12 @@ from starlette.types import Message
 
 from entrypoints.container import Container
 from tests.conftest import LoggedLines
+from tests.http.conftest import located
 
 
 @pytest.fixture
 async def url(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> str:
-    return (await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)).headers["location"]
+    return located(await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ async def test_no_cache_hands_on_what_one_user_was_told(
     ]
     assert all(answer.is_success for answer in answers)
     assert {(answer.headers["cache-control"], answer.headers["vary"]) for answer in answers} == {
-        ("private, no-cache", "X-User-Id")
+        ("private, no-cache, no-transform", "X-User-Id")
     }
     assert (await client.get(url, headers=as_alice)).headers["cache-control"] == "no-store"
 

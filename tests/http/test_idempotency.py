@@ -7,6 +7,7 @@ import pytest
 
 from domain.task import UserId
 from tests.fakes import InMemoryTaskRepository
+from tests.http.conftest import located
 
 MILK = {"title": "Buy milk", "description": "Oat"}
 
@@ -30,7 +31,7 @@ async def test_a_repeat_may_be_spelt_differently(client: httpx2.AsyncClient) -> 
 
 
 async def test_a_repeat_shows_the_task_as_it_is_now(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
-    url = (await _create(client, "k")).headers["location"]
+    url = located(await _create(client, "k"))
     changed = await client.patch(url, json={"title": "Buy bread"}, headers=as_alice)
     repeat = await _create(client, "k")
     assert (repeat.status_code, repeat.json()) == (200, changed.json())
@@ -39,7 +40,7 @@ async def test_a_repeat_shows_the_task_as_it_is_now(client: httpx2.AsyncClient, 
 async def test_a_repeat_after_a_deletion_makes_the_task_anew(
     client: httpx2.AsyncClient, as_alice: dict[str, str]
 ) -> None:
-    url = (await _create(client, "k")).headers["location"]
+    url = located(await _create(client, "k"))
     await client.delete(url, headers=as_alice)
     assert (await _create(client, "k", {"title": "Other"})).status_code == 201
 

@@ -11,7 +11,7 @@ import pytest
 from domain.task import UserId
 from entrypoints.container import Container
 from entrypoints.settings import Settings
-from tests.http.conftest import client_of
+from tests.http.conftest import client_of, located
 from tests.operations import ON_ONE, Request
 
 
@@ -37,11 +37,11 @@ class Journey:
         answer = await client.post("/v1/tasks", json={"title": " Buy milk\n", "description": " Oat "}, headers=mine)
         task = answer.json()
         assert answer.status_code == 201
-        assert answer.headers["location"] == f"/v1/tasks/{task['id']}"
+        assert answer.headers["location"] == f"tasks/{task['id']}"
         assert UUID(task["id"]).version == 4
-        assert list(task) == ["id", "title", "description", "completed", "created_at", "updated_at"]
+        assert list(task) == ["id", "title", "description", "completed", "created_at", "updated_at", "etag"]
         assert (task["title"], task["description"], task["completed"]) == ("Buy milk", " Oat ", False)
-        assert (await client.get(answer.headers["location"], headers=mine)).json() == task
+        assert (await client.get(located(answer), headers=mine)).json() == task
 
     async def test_times_are_rfc_3339_in_utc(self, task: dict[str, Any]) -> None:
         assert task["created_at"] == task["updated_at"]
@@ -60,6 +60,7 @@ class Journey:
             "description": None,
             "completed": False,
             "updated_at": replaced["updated_at"],
+            "etag": answer.headers["etag"],
         }
         assert replaced["updated_at"] > task["updated_at"]
 
@@ -76,7 +77,10 @@ class Journey:
         headers = mine | {"Content-Type": content_type}
         answer = await client.patch(f"/v1/tasks/{task['id']}", json=patch, headers=headers)
         assert answer.status_code == 200
-        assert answer.json() == task | patch | {"updated_at": answer.json()["updated_at"]}
+        assert answer.json() == task | patch | {
+            "updated_at": answer.json()["updated_at"],
+            "etag": answer.headers["etag"],
+        }
         assert answer.json()["updated_at"] > task["updated_at"]
 
     async def test_an_empty_patch_changes_nothing(

@@ -12,6 +12,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from entrypoints.container import Container
+from entrypoints.http.problems import ALL_PROBLEMS
 from tests.http.conftest import client_of
 
 SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -41,15 +42,16 @@ async def test_what_is_served_is_what_is_described(client: httpx2.AsyncClient, d
 
 def test_every_operation_tells_every_status_that_can_occur(document: dict[str, Any]) -> None:
     everywhere = {"401", "422", "500", "503"}
-    with_body = {"400", "408", "413", "415"}
+    write = {"403"}
+    with_body = write | {"400", "408", "413", "415"}
     expected = {
         "post /v1/tasks": {"200", "201"} | everywhere | with_body,
-        "get /v1/tasks": {"200"} | everywhere,
+        "get /v1/tasks": {"200", "304"} | everywhere,
         "get /v1/tasks/{task_id}": {"200", "304", "404", "412"} | everywhere,
         "put /v1/tasks/{task_id}": {"200", "404", "412"} | everywhere | with_body,
         "patch /v1/tasks/{task_id}": {"200", "404", "412"} | everywhere | with_body,
-        "delete /v1/tasks/{task_id}": {"204", "404", "412"} | everywhere,
-        "post /v1/tasks/{task_id}/toggle": {"200", "404", "412"} | everywhere,
+        "delete /v1/tasks/{task_id}": {"204", "404", "412"} | everywhere | write,
+        "post /v1/tasks/{task_id}/toggle": {"200", "404", "412"} | everywhere | write,
         "get /health/live": {"200", "500"},
         "get /health/ready": {"200", "500", "503"},
     }
@@ -60,21 +62,33 @@ def test_every_operation_has_a_name_and_words_of_its_own(document: dict[str, Any
     operations = _operations(document).values()
     ids = [operation["operationId"] for operation in operations]
     assert ids == [
-        *["create_task", "list_tasks", "get_task", "replace_task", "update_task", "delete_task", "toggle_task"],
+        *["create_task", "list_tasks"],
+        *["get_task", "replace_task", "update_task", "delete_task", "toggle_task"],
         *["live", "ready"],
     ]
     assert all(operation["summary"] and operation["description"] for operation in operations)
 
 
 def test_every_error_is_described_as_a_problem_with_an_example(document: dict[str, Any]) -> None:
+    types = set(document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"])
     for operation in _operations(document).values():
         for status, response in operation["responses"].items():
             if status < "400":
                 continue
             (content,) = response["content"].items()
             assert content[0] == "application/problem+json"
-            assert content[1]["schema"] == {"$ref": "#/components/schemas/Problem"}
-            assert {example["value"]["status"] for example in content[1]["examples"].values()} == {int(status)}
+            general, narrowed = content[1]["schema"]["allOf"]
+            assert general == {"$ref": "#/components/schemas/Problem"}
+            told = [example["value"] for example in content[1]["examples"].values()]
+            assert {problem["status"] for problem in told} == {int(status)}
+            assert narrowed["properties"]["type"]["enum"] == [problem["type"] for problem in told]
+            assert set(narrowed["properties"]["type"]["enum"]) <= types
+
+
+def test_every_problem_type_is_enumerated(document: dict[str, Any]) -> None:
+    enumerated = document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
+    assert {"urn:taskward:problem:cross-site", "urn:taskward:problem:not-found"} < set(enumerated)
+    assert len(enumerated) == len(set(enumerated)) == len(ALL_PROBLEMS)
 
 
 def test_every_header_of_an_answer_is_described(document: dict[str, Any]) -> None:
@@ -86,7 +100,8 @@ def test_every_header_of_an_answer_is_described(document: dict[str, Any]) -> Non
     always = {"X-Request-Id"}
     task = always | {"ETag", "Cache-Control", "Vary"}
     assert answered("post /v1/tasks", "201") == answered("post /v1/tasks", "200") == task | {"Location"}
-    assert answered("get /v1/tasks", "200") == always | {"Link", "Cache-Control", "Vary"}
+    assert answered("get /v1/tasks", "200") == answered("get /v1/tasks", "304") == task | {"Link"}
+    assert answered("patch /v1/tasks/{task_id}", "415") == always | {"Accept-Encoding", "Accept-Patch", "Cache-Control"}
     assert answered("get /v1/tasks/{task_id}", "304") == task
     assert answered("patch /v1/tasks/{task_id}", "200") == task
     assert answered("get /v1/tasks", "401") == always | {"Cache-Control", "WWW-Authenticate"}
@@ -104,13 +119,30 @@ def test_every_header_that_can_be_sent_is_described(document: dict[str, Any]) ->
     assert sent == {
         ("create_task", "Idempotency-Key"),
         ("get_task", "If-None-Match"),
+        ("list_tasks", "If-None-Match"),
         *[(name, "If-Match") for name in ("get_task", "replace_task", "update_task", "delete_task", "toggle_task")],
     }
 
 
+def test_clients_know_what_is_sent_and_where(document: dict[str, Any]) -> None:
+    assert [server["url"] for server in document["servers"]] == ["."]
+    assert {tag["name"] for tag in document["tags"] if tag["description"]} == {"tasks", "health"}
+    assert document["info"]["contact"]
+    for operation in _operations(document).values():
+        for parameter in operation.get("parameters", ()):
+            assert parameter["description"], parameter
+    assert {"date-time", "uuid"} == set(re.findall('"format": "([^"]+)"', json.dumps(document)))
+
+
+def test_a_field_that_may_be_left_out_has_no_default(document: dict[str, Any]) -> None:
+    for name in ("TaskInput", "TaskPatch"):
+        fields = document["components"]["schemas"][name]["properties"].values()
+        assert all("default" not in field for field in fields)
+
+
 def test_identity_is_asked_for_where_tasks_are(document: dict[str, Any]) -> None:
     for name, operation in _operations(document).items():
-        assert operation.get("security") == ([{"UserId": []}] if "/v1/" in name else None)
+        assert operation.get("security") == ([{"UserId": []}] if "/v1/" in name else [])
 
 
 def test_no_body_has_a_place_for_the_owner(document: dict[str, Any]) -> None:
@@ -119,11 +151,11 @@ def test_no_body_has_a_place_for_the_owner(document: dict[str, Any]) -> None:
     for name, fields in {
         "TaskInput": taken,
         "TaskPatch": taken,
-        "Task": taken | {"id", "created_at", "updated_at"},
+        "Task": taken | {"id", "created_at", "updated_at", "etag"},
         "TaskPage": {"items", "next_cursor"},
     }.items():
         assert schemas[name]["properties"].keys() == fields
-    assert [schemas[name]["additionalProperties"] for name in ("TaskInput", "TaskPatch")] == [False, False]
+    assert [schemas[name]["additionalProperties"] for name in ("TaskInput", "TaskPatch")] == [False] * 2
 
 
 def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from domain.task import TaskDraft, UserId
 from tests.fakes import InMemoryTaskRepository
+from tests.http.conftest import following
 from tests.operations import NOT_HEAD, ON_ALL
 
 
@@ -24,7 +25,7 @@ async def _walk(client: httpx2.AsyncClient, url: str, headers: dict[str, str]) -
     while link:
         answer = await client.get(link, headers=headers)
         walked += [task["id"] for task in answer.json()["items"]]
-        link = answer.links.get("next", {}).get("url", "")
+        link = following(answer)
     return walked
 
 
@@ -39,7 +40,7 @@ async def test_the_link_repeats_the_query_with_the_next_cursor(
     await _create(client, 3)
     answer = await client.get("/v1/tasks?completed=false&cursor=&limit=2", headers=as_alice)
     link = answer.headers["link"]
-    assert link.startswith("</v1/tasks?")
+    assert link.startswith("<?")
     assert link.endswith('>; rel="next"')
     assert parse_qs(urlsplit(answer.links["next"]["url"]).query) == {
         "completed": ["false"],
@@ -76,7 +77,7 @@ async def test_a_walk_meets_each_task_that_existed_throughout_once(
         walked += page
         await _create(client, 1)
         await client.delete(f"/v1/tasks/{page[-1]}", headers=as_alice)
-        link = answer.links.get("next", {}).get("url", "")
+        link = following(answer)
     assert walked == ids[::-1]
 
 

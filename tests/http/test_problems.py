@@ -139,7 +139,7 @@ async def test_the_instance_is_the_path_as_it_was_sent(client: httpx2.AsyncClien
 
 
 async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
-    answer = await client.delete("/v1/tasks", headers=as_alice)
+    answer = await client.put("/v1/tasks", headers=as_alice)
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:taskward:problem:method-not-allowed")
     assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
 

@@ -77,7 +77,7 @@ def test_a_request_whose_end_is_uncertain_is_refused_and_not_carried_out(address
         connection.sendall(request(HEAD, b'{"title": "x"}'))
         location = re.search(rb"location: (\S+)", read_to_end(connection))
     assert location
-    target = b" " + location[1] + b" HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nConnection: close\r\n"
+    target = b" /v1/" + location[1] + b" HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nConnection: close\r\n"
     for framing in (
         b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",

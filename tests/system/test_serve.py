@@ -59,7 +59,7 @@ def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server
             assert run("migrate", DATABASE_URL=url).returncode == 0
             service, client = cleanup.enter_context(serving(url))
             created = client.post("/v1/tasks", json=TASK)
-        task = created.headers["location"]
+        task = f"/v1/{created.headers['location']}"
         refused, again, alive = client.get(task), client.get(task), client.get("/health/live")
         ready = client.get("/health/ready")
         with embedded_postgres(server_folder):

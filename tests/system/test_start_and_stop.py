@@ -142,7 +142,7 @@ def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str
         with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
             answer = client.post("/v1/tasks", json=TASK)
             assert answer.status_code == 201
-            assert client.get(answer.headers["location"]).status_code == 200
+            assert client.get(f"/v1/{answer.headers['location']}").status_code == 200
 
 
 def _toggle_that_waits(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi import _auth_retry
 
 from domain.idempotency import IDEMPOTENCY_KEY_MAX
-from domain.listing import Position
+from domain.listing import Order, Position
 from domain.rules import USER_ID_MAX
 from entrypoints.http import cursors
 
@@ -24,7 +24,7 @@ schemathesis.openapi.format(
     "cursor",
     st.just("")
     | st.builds(
-        lambda created_at, task_id: cursors.encode(Position(created_at, task_id)),
+        lambda created_at, task_id: cursors.encode(Position(created_at, task_id), Order.NEWEST),
         st.datetimes(timezones=st.just(UTC)),
         st.uuids(),
     ),

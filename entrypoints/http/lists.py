@@ -1,0 +1,42 @@
+"""The routes on a user's tasks together: pages, counts, and changes of all tasks in one state."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+
+from entrypoints.http import cursors, openapi, schemas
+from entrypoints.http.bodies import JSON
+from entrypoints.http.conditional import IfNoneMatch, etag_of, is_known
+from entrypoints.http.dependencies import CurrentUser, Tasks
+from entrypoints.http.queries import PageQuery
+from entrypoints.http.route import task_router
+
+router = task_router()
+
+
+@router.get("", response_model=schemas.TaskPage, responses={200: openapi.LISTED, 304: openapi.PAGE_NOT_MODIFIED})
+async def list_tasks(
+    request: Request,
+    user: CurrentUser,
+    tasks: Tasks,
+    query: Annotated[PageQuery, Query()],
+    known: IfNoneMatch = None,
+) -> Response:
+    """List the calling user's tasks.
+
+    Go on with the `cursor` that `next_cursor` or the `Link` header names. Walking so yields every task that existed
+    throughout exactly once, whatever is added or removed meanwhile. `If-None-Match` with a page's `ETag` answers 304 as
+    long as the page holds the same.
+    """
+    page = await tasks.list(user, query.asked())
+    cursor = cursors.encode(page.next, query.order) if page.next else None
+    body = schemas.page_json(page.items, cursor)
+    headers = {"ETag": etag_of(body)}
+    if cursor:
+        following = urlencode({**request.query_params, "cursor": cursor})
+        headers["Link"] = f'<?{following}>; rel="next"'
+    if is_known(headers["ETag"], known):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=JSON)
