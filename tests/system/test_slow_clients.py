@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import httpx2
 import psutil
@@ -127,8 +128,9 @@ def test_a_client_that_does_not_read_is_dropped(database_url: str, many_megabyte
     ):
         service.wait_for('"request"')
         here = connection.getsockname()
+        until = monotonic() + PATIENCE_SECONDS
         while any(other.raddr == here for other in psutil.Process(service.process.pid).net_connections("tcp")):
-            pass
+            assert monotonic() < until, "it is held"
         received = 0
         with contextlib.suppress(ConnectionResetError):
             while data := connection.recv(65536):
@@ -152,6 +154,12 @@ def test_no_request_is_begun_before_the_answer_to_the_last_is_read(database_url:
 
 def _listed(service: Service) -> int:
     return sum(event["user_id"] == "reader" for event in service.events("database"))
+
+
+def test_a_connection_at_rest_is_kept_as_long_as_the_operator_says(database_url: str) -> None:
+    with serving(database_url, KEEP_ALIVE_SECONDS="1") as (_, client), connected(_address(client)) as connection:
+        connection.sendall(LIVE)
+        assert statuses(read_to_end(connection)) == [200]
 
 
 def test_at_the_limit_of_descriptors_one_line_says_so(database_url: str) -> None:
