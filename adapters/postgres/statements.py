@@ -32,7 +32,7 @@ _LATER: Final[ColumnClause[Any]] = literal_column(
 
 # The forms that a statement can have. The owner is returned first, and its condition stands at the top. No word here
 # widens what that has narrowed: there is no OR, no second SELECT, no other table, no function that reads.
-_VALUE: Final = r"%\(\w+\)s(?:::[A-Z]+(?: [A-Z]+)*(?:\[\])?)?"
+_VALUE: Final = r"%\(\w+\)s(?:::(?:TIMESTAMP WITH TIME ZONE|[A-Z]+)(?:\[\])?)?"
 _WORDS: Final = rf"(?:{_VALUE}|tasks\.\w+|(?:AND|ANY|ASC|BY|DESC|LIMIT|NOT|ORDER)\b|[ (),<=>])*"
 _COUNT: Final = r"count\(\*\) FILTER \(WHERE (?:NOT )?tasks\.completed\) AS \w+"
 _CHANGE: Final = rf"(?:{'|'.join(FIELDS)})=(?:{_VALUE}|NOT tasks\.completed), "

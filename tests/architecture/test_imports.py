@@ -1,17 +1,22 @@
 """Imports point inward. The contracts stand in pyproject.toml; here they are shown to check something."""
 
 import ast
+import copy
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import grimp
 import pytest
+from importlinter.configuration import configure
+from importlinter.contracts.forbidden import ForbiddenContract
+from importlinter.contracts.layers import LayersContract
 
 ROOT = Path(__file__).parents[2]
-CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
-    "contracts"
-]
+LINTER: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+CONTRACTS: list[dict[str, Any]] = LINTER["contracts"]
+KINDS = {"forbidden": ForbiddenContract, "layers": LayersContract}
 
 
 def imports_of(file: Path) -> set[str]:
@@ -43,6 +48,54 @@ def test_no_contract_is_about_modules_that_are_not_there(contract: dict[str, Any
     assert ours
     for module in ours:
         assert any(file.is_file() and file.stat().st_size > 0 for file in files_of(module)), module
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    configure()
+    return grimp.build_graph(*LINTER["root_packages"], include_external_packages=True, cache_dir=None)
+
+
+def forbidden_imports(contract: dict[str, Any]) -> list[tuple[str, str]]:
+    """For every pair of modules that the contract is about, the import that it forbids."""
+    if contract["type"] == "layers":
+        return [
+            (lower, upper)
+            for place, upper in enumerate(contract["layers"])
+            for lower in contract["layers"][place + 1 :]
+        ]
+    return [(source, forbidden) for source in contract["source_modules"] for forbidden in contract["forbidden_modules"]]
+
+
+def is_kept(contract: dict[str, Any], graph: grimp.ImportGraph) -> bool:
+    options = {name: str(value) if value is True else value for name, value in contract.items()}
+    session = {name: value for name, value in LINTER.items() if name != "contracts"}
+    # The check takes the imports that a contract ignores out of the graph.
+    return KINDS[contract["type"]](contract["name"], session, options).check(copy.deepcopy(graph), verbose=False).kept
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract["name"])
+def test_each_import_that_a_contract_forbids_would_break_it(contract: dict[str, Any], graph: grimp.ImportGraph) -> None:
+    assert is_kept(contract, graph)
+    for source, forbidden in forbidden_imports(contract):
+        assert forbidden in graph.modules or forbidden.split(".")[0] not in LINTER["root_packages"], forbidden
+        leaf = max(graph.find_descendants(source), default=source)  # all that lies below is under the contract, too
+        planted = copy.deepcopy(graph)
+        planted.add_import(importer=leaf, imported=forbidden)
+        assert not is_kept(contract, planted), f"{leaf} may import {forbidden}"
+
+
+def test_the_connections_and_the_schema_are_held_apart_from_tasks() -> None:
+    forbidden = {
+        contract["source_modules"][0]: set(contract["forbidden_modules"])
+        for contract in CONTRACTS
+        if contract["type"] == "forbidden"
+    }
+    about_tasks = {"adapters.postgres.gateway", "adapters.postgres.repository", "adapters.postgres.statements"}
+    assert forbidden["adapters.postgres.schema"] >= about_tasks
+    assert forbidden["adapters.postgres.connections"] >= about_tasks | {
+        *("adapters.postgres.schema", "adapters.postgres.table", "domain.repository", "domain.task"),
+    }
 
 
 def test_every_package_of_ours_is_under_contract() -> None:

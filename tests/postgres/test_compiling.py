@@ -15,6 +15,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Update,
+    and_,
     bindparam,
     column,
     delete,
@@ -61,6 +62,7 @@ OWNERLESS: dict[str, OnTasks] = {
     "all": ALL,
     "one": ALL.where(TASKS.c.id == bindparam("task_id")),
     "owner or": ALL.where(or_(OWNED, DONE)),
+    "owner and title or": ALL.where(or_(and_(OWNED, TASKS.c.title == bindparam("title")), DONE)),
     "owner and or": READ.where(or_(DONE, TASKS.c.title == bindparam("title"))),
     "not the owner": ALL.where(~OWNED),
     "owner is known": ALL.where(OWNED.is_not(None)),
@@ -112,6 +114,7 @@ OWNERLESS: dict[str, OnTasks] = {
     "second statement": READ.where(text("true; delete from tasks")),
     "row lock": READ.with_for_update(),
     "change of all": CHANGE_ALL,
+    "change with owner and title or": CHANGE_ALL.where(or_(and_(OWNED, TASKS.c.title == bindparam("title")), DONE)),
     "change with owner or": CHANGE_ALL.where(or_(OWNED, DONE)),
     "change with the owner within a value": CHANGE_ALL.values(
         description=select(bindparam("d")).where(OWNED).correlate(TASKS).scalar_subquery()
@@ -171,7 +174,8 @@ CONDITIONS = [
     *(~OWNED, or_(OWNED, DONE), or_(DONE, ~DONE), OWNED.is_not(None), TASKS.c.user_id == TASKS.c.user_id),
     *(TASKS.c.user_id == bindparam("title"), TASKS.c.id.in_(select(OTHERS.c.id)), OTHERS.c.id != TASKS.c.id),
     *(text("true or true"), text("true) or (true"), text("NOT tasks.completed OR true"), text("tasks.id = tasks.id")),
-    *(text("%(owner)s = %(owner)s"), text("true -- x"), GLANCE.c.id != TASKS.c.id),
+    *(text("tasks.title = %(title)s::VARCHAR OR tasks.title <> %(title)s::VARCHAR"), text("%(owner)s = %(owner)s")),
+    *(text("true -- x"), GLANCE.c.id != TASKS.c.id),
 ]
 RETURNABLE = [
     *([TASKS.c.user_id, TASKS.c.title], [TASKS.c.title], [TASKS.c.user_id, HIS_TITLE]),
