@@ -71,6 +71,17 @@ async def test_a_replaced_connection_leaves_no_descriptor(
     assert psutil.Process().num_fds() == before
 
 
+async def test_a_connection_distrusted_in_use_does_not_serve_the_next(database: DatabaseExecutor, gate: Gate) -> None:
+    before = await backend(database)
+    in_use = asyncio.ensure_future(database.run(PASS, gate.parameters))
+    waiting = asyncio.ensure_future(backend(database))
+    await gate.until_waiting()
+    database.distrust()
+    gate.open()
+    await in_use
+    assert await waiting != before
+
+
 async def test_more_than_the_queue_holds_is_refused_and_the_rest_served(database: DatabaseExecutor, gate: Gate) -> None:
     running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
     waiting = asyncio.ensure_future(backend(database))
