@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from adapters.postgres import failures
-from adapters.postgres.schema.readiness import COLUMNS, FACTS, require_ready, require_schema
+from adapters.postgres.schema.readiness import COLUMNS, FACTS, require_current, require_schema
 from adapters.postgres.schema.revisions import changing
 from domain.errors import StorageError
 
@@ -40,13 +40,13 @@ def distribute(engine: Engine) -> bool:
         with changing(engine) as connection:
             return _distribute(connection)
     except DBAPIError as error:
-        lost = failures.is_connection_loss(error)
+        lost = error.connection_invalidated  # 08006 with a live connection is about a worker
         outcome = "what has become of it is unknown, run it again" if lost else "nothing was changed"
         raise type(failures.meaning(error))(f"{outcome}: {failures.words(error)}") from None
 
 
 def _distribute(connection: Connection) -> bool:
-    _require_ready(connection)
+    _require_current(connection)
     if not connection.scalar(_HAS_CITUS):
         raise StorageError("nothing was changed: this database has no Citus (`create extension citus` adds it)")
     column, is_on_every_node = connection.execute(_STATE).one()
@@ -66,10 +66,10 @@ def _distribute(connection: Connection) -> bool:
     return not (column and is_on_every_node)
 
 
-def _require_ready(connection: Connection) -> None:
+def _require_current(connection: Connection) -> None:
     try:
         facts = connection.exec_driver_sql(FACTS.text, COLUMNS).one()
     except ProgrammingError as error:
         require_schema(error.orig)
         raise
-    require_ready(facts)
+    require_current(facts)

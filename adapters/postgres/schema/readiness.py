@@ -55,11 +55,23 @@ def newest_revision() -> str:
 
 
 def require_ready(facts: Sequence[Any]) -> None:
-    """Raises a `StorageError` with the remedy unless tasks can be served. `facts` is the row that `FACTS` returns.
+    """Raises a `StorageError` with the remedy unless tasks can be served. `facts` is the row that `FACTS` returns."""
+    require_current(facts)
+    *_, missing_privileges, is_filtered = facts
+    if missing_privileges:
+        raise StorageUnavailable(
+            f"its role may not {', '.join(missing_privileges)} on tasks: grant that (docs/operations.md has the grants)"
+        )
+    if is_filtered:
+        raise StorageUnavailable("row security on tasks applies to its role: disable it, or give the role bypassrls")
+
+
+def require_current(facts: Sequence[Any]) -> None:
+    """Raises `StorageOutdated` with the remedy unless the schema is at our newest revision, or at a later one.
 
     A later revision will do: a new release's schema comes first, and the old release still serves.
     """
-    revisions, has_tasks, missing_columns, missing_privileges, is_filtered = facts
+    revisions, has_tasks, missing_columns, *_ = facts
     found = revisions.split(", ") if revisions else []
     if foreign := [revision for revision in found if not re.fullmatch("[0-9]{4}", revision)]:
         raise StorageOutdated(f"its alembic_version, {foreign[0]}, is not ours: give Taskward a database of its own")
@@ -68,12 +80,6 @@ def require_ready(facts: Sequence[Any]) -> None:
     if not has_tasks or missing_columns:
         lacks = f"column {missing_columns[0]}" if has_tasks else "table tasks"
         raise StorageOutdated(f"its schema says {revisions} but has no {lacks}: restore it from a backup")
-    if missing_privileges:
-        raise StorageUnavailable(
-            f"its role may not {', '.join(missing_privileges)} on tasks: grant that (docs/operations.md has the grants)"
-        )
-    if is_filtered:
-        raise StorageUnavailable("row security on tasks applies to its role: disable it, or give the role bypassrls")
 
 
 def require_schema(error: BaseException | None) -> None:
