@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --no-deps --require-hashes --requirement
+REMEDY := make run VENV=/your/folder/venv TASKWARD_DATA=/your/folder/data
 UV := uv==0.13.9
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
@@ -13,6 +14,7 @@ help: ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## /  make \1	/p' Makefile | expand -t 22
 
 run: $(VENV)/.run ## serve on this machine with an embedded PostgreSQL; installs first
+	@test -x $(BIN)/python || { echo "$(BIN)/python is another user's: $(REMEDY)"; exit 1; }
 	@$(BIN)/taskward dev
 
 test: lint ## run every check and every test; installs first
@@ -59,8 +61,7 @@ $(VENV)/.run: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Taskward needs Python 3.11 or newer: make PYTHON=python3.x")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Taskward needs Python's venv: apt install python3-venv on Debian and Ubuntu"; exit 1; }
-	@mkdir -p $(VENV) 2>/dev/null && test -w $(VENV) || \
-		{ echo "$(VENV) cannot be written: make VENV=/another/folder TASKWARD_DATA=/another/folder/data run"; exit 1; }
+	@mkdir -p $(VENV) 2>/dev/null && test -w $(VENV) || { echo "$(VENV) cannot be written: $(REMEDY)"; exit 1; }
 	@echo "Installing into $(VENV): about half a minute, once."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) requirements-dev.txt

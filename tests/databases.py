@@ -28,9 +28,9 @@ def own_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def own_database(server_url: str) -> Iterator[str]:
-    """The URL of an empty database that lives as long as the context."""
-    name = f"{PREFIX}{uuid4().hex[:12]}"
+def own_database(server_url: str, also: str = "") -> Iterator[str]:
+    """The URL of an empty database that lives as long as the context. `also` ends its name."""
+    name = f"{PREFIX}{uuid4().hex[:12]}{also}"
     administer(
         server_url, sql.SQL("create database {} encoding 'UTF8' template template0").format(sql.Identifier(name))
     )

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import resource
+import select
 import socket
 import struct
 import sys
@@ -14,8 +15,8 @@ from entrypoints.settings import ConfigurationError, Settings
 
 log = structlog.get_logger()
 
-# struct sock_filter of Linux: the TCP flags; with SYN go on at "drop", else at "take".
-_WITHOUT_SYN: Final = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0xFFFFFFFF, 0x06, 0, 0, 0)
+# Four struct sock_filter of Linux: load the TCP flags; where SYN is among them, go on, else skip one; drop; take.
+_WITHOUT_SYN: Final = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
 _SO_ATTACH_FILTER: Final = 26
 
 
@@ -52,3 +53,8 @@ def take_no_more(listener: socket.socket) -> None:
         program = ctypes.create_string_buffer(_WITHOUT_SYN, len(_WITHOUT_SYN))
         header = struct.pack("HP", len(_WITHOUT_SYN) // 8, ctypes.addressof(program))
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, header)
+
+
+def has_waiting(listener: socket.socket) -> bool:
+    """Whether there are connections that the kernel has taken and no process has accepted yet."""
+    return bool(select.select([listener], [], [], 0)[0])

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from entrypoints.asgi import create_app
-from entrypoints.processes.listener import take_no_more
+from entrypoints.processes.listener import has_waiting, take_no_more
 from entrypoints.processes.signals import end_at_once
 from entrypoints.server.protocol import StrictHttpProtocol
 from entrypoints.settings import Settings
@@ -69,13 +69,12 @@ class Server(uvicorn.Server):
                 take_no_more(listener)
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         for connection in self.server_state.connections:
-            if (
-                isinstance(connection, StrictHttpProtocol)
-                and connection.cycle
-                and not connection.cycle.response_complete
-            ):
+            if (cycle := getattr(connection, "cycle", None)) and not cycle.response_complete:
                 connection.shutdown()  # once it has answered
         await asyncio.sleep(ACCEPT_SECONDS)
+        for _ in range(self.config.backlog):
+            if any(map(has_waiting, sockets or ())):
+                await asyncio.sleep(0)  # a turn of the loop, which accepts
         for server in self.servers:
             server.close()
         for _ in range(10):

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.postgres.connections import health
 from adapters.postgres.connections.executor import DatabaseExecutor
+from adapters.postgres.gateway import TaskGateway
 from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema import readiness
 from adapters.postgres.schema.readiness import PostgresReadiness
@@ -17,13 +18,14 @@ from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from domain.task import TaskDraft, UserId
 from tests.conftest import LoggedLines
 from tests.databases import with_parameters
-from tests.executors import executor, running
+from tests.executors import backend, executor, running
+from tests.postgres.conftest import RAISE
 from tests.postgres.wire import Wire, tapped
 
 
 @pytest.fixture
 async def database(wire: Wire) -> AsyncIterator[DatabaseExecutor]:
-    async with running(executor(wire.url, queue=10, deadline=0.5, prepares="off")) as database:
+    async with running(executor(wire.url, RAISE, queue=10, deadline=0.5, prepares="off")) as database:
         yield database
 
 
@@ -170,7 +172,11 @@ async def test_a_later_revision_is_ready(serving: tuple[psycopg.Connection, str,
 
 @pytest.mark.parametrize(
     ("change", "sqlstate"),
-    [("revoke update on tasks from {role}", "42501"), ("alter table tasks rename to other", "42P01")],
+    [
+        ("revoke update on tasks from {role}", "42501"),
+        ("alter table tasks rename to other", "42P01"),
+        ("revoke usage on schema public from public", "42P01"),
+    ],
 )
 async def test_what_an_operator_breaks_at_run_time_is_unavailable_and_unready(
     serving: tuple[psycopg.Connection, str, str], alice: UserId, logged: LoggedLines, change: str, sqlstate: str
@@ -187,3 +193,39 @@ async def test_what_an_operator_breaks_at_run_time_is_unavailable_and_unready(
         assert "exception" not in line
         with pytest.raises(StorageError):
             await PostgresReadiness(database).check()
+
+
+@pytest.mark.parametrize("sqlstate", ["42501", "42P01", "3F000", "55000"])
+async def test_an_operators_fault_is_unavailable_in_one_line_and_unready(
+    raising: DatabaseExecutor, alice: UserId, logged: LoggedLines, sqlstate: str
+) -> None:
+    assert await backend(raising)
+    assert raising.health.has_succeeded_within(readiness.FRESH_SECONDS)
+    with pytest.raises(StorageUnavailable, match=f"sqlstate {sqlstate}$"):
+        await TaskGateway(raising).run("toggle", RAISE, alice, uuid4(), {"sqlstate": sqlstate})
+    (line,) = logged()
+    assert (line["event"], line["outcome"], line["sqlstate"]) == ("database", "StorageUnavailable", sqlstate)
+    assert "exception" not in line
+    assert not raising.health.has_succeeded_within(readiness.FRESH_SECONDS)
+
+
+async def test_privileges_on_the_columns_that_are_written_are_enough(
+    serving: tuple[psycopg.Connection, str, str],
+) -> None:
+    operator, role, url = serving
+    narrow = (
+        "revoke insert, update on tasks from {0};"
+        " grant insert (id, user_id, title, description, completed) on tasks to {0};"
+        " grant update (title, description, completed, updated_at) on tasks to {0}"
+    )
+    operator.execute(narrow.format(role).encode())
+    wait_until_ready(url, timeout=2, patience=20)
+    async with running(executor(url)) as database:
+        await PostgresReadiness(database).check()
+        await PostgresTaskRepository(database).add(UserId("alice"), TaskDraft("x"))
+
+
+async def test_row_security_that_does_not_apply_is_no_obstacle(serving: tuple[psycopg.Connection, str, str]) -> None:
+    operator, role, url = serving
+    operator.execute(f"alter table tasks enable row level security; alter role {role} bypassrls".encode())
+    wait_until_ready(url, timeout=2, patience=20)

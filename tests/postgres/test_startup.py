@@ -1,17 +1,21 @@
 """A start waits for a database that is waking up, and for nothing that waiting cannot mend."""
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
 
 from adapters.postgres.schema import startup
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from adapters.postgres.schema.startup import wait_until_ready
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from tests.conftest import LoggedLines
-from tests.databases import with_parameters
-from tests.postgres.wire import Wire
+from tests.databases import own_database, with_parameters
+from tests.postgres.wire import Wire, tapped
 
 AS_LONG_AS_IT_TAKES = 60.0
 
@@ -116,7 +120,36 @@ def test_the_servers_words_decide_and_not_the_operators_names(text: str, *, wait
     assert isinstance(failure, StorageUnavailable)
 
 
-def test_a_name_that_is_not_known_yet_is_waited_for(logged: LoggedLines) -> None:
+def test_a_name_that_is_not_known_yet_is_waited_for(logged: LoggedLines, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def unknown(host: object, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: .*Name or service not known"):
+        wait("postgresql://user@certificate-database.invalid/tasks", patience=3)
+    assert len(asked) > 1
+    assert lines(logged) == [("info", "waiting for the database", "OperationalError")]
+
+
+@pytest.mark.parametrize("name", ["certificates-x", "password authentication failed", "permission denied"])
+def test_a_server_that_is_not_there_yet_is_waited_for_whatever_it_is_called(
+    tmp_path: Path, logged: LoggedLines, name: str
+) -> None:
+    parameters = {"host": str(tmp_path / name), "port": "5432", "dbname": name, "user": name}
     with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: "):
-        wait("postgresql://user@nowhere.invalid/tasks", patience=1.0)
-    assert lines(logged)[:1] in ([("info", "waiting for the database", "OperationalError")], [])
+        wait("postgresql://?" + urlencode(parameters, quote_via=quote), patience=3)
+    assert lines(logged) == [("info", "waiting for the database", "OperationalError")]
+
+
+def test_a_database_with_such_a_name_is_served_and_waited_for(
+    server_url: str, logged: LoggedLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "sleep", lambda _: None)
+    with own_database(server_url, "password authentication failed") as url, tapped(url) as wire:
+        upgrade(create_migration_engine(url))
+        wire.drops_next = 1
+        wait(wire.url)
+    assert lines(logged) == [("info", "waiting for the database", "OperationalError")]

@@ -1,26 +1,31 @@
 """The layer in front as SECURITY.md shows it: what a client says of its identity does not pass."""
 
+import contextlib
 import json
 import re
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
+import psycopg
 import pytest
 
-from tests.system.service import PATIENCE_SECONDS, Service, serving
+from tests.system.service import PATIENCE_SECONDS, TASK, Service, serving
 
 PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text()
 AS_ALICE = f"Authorization: Basic {b64encode(b'alice:secret').decode()}\r\n"
 _CONFIGURATION = """
 daemon off;
 pid {folder}/pid;
-error_log stderr;
+error_log stderr crit;
 events {{}}
 http {{
     access_log off;
@@ -34,27 +39,35 @@ http {{
 """
 
 
-@pytest.fixture
-def behind(database_url: str) -> Iterator[tuple[Service, Path]]:
-    """The service, and the socket of the proxy in front of it."""
+@contextlib.contextmanager
+def _nginx(server: str) -> Iterator[Path]:
+    """nginx with this configuration of a server, and the socket that it listens on in place of `PROXY`."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if program is None:
         pytest.skip("there is no nginx here: apt-get install nginx")
-    (server,) = re.findall(r"^```nginx\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    with serving(database_url) as (service, client), tempfile.TemporaryDirectory(prefix="nginx-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nginx-") as folder:
         Path(folder).chmod(0o755)  # for its workers, if this runs as root
         Path(folder, "users").write_text("alice:{PLAIN}secret\n")
-        address = f"{client.base_url.host}:{client.base_url.port}"
-        server = server.replace("127.0.0.1:8080", f"unix:{folder}/socket").replace("127.0.0.1:8000", address)
+        proxy = Path(folder, "socket")
         configuration = Path(folder, "nginx.conf")
-        configuration.write_text(_CONFIGURATION.format(folder=folder, server=server))
+        configuration.write_text(_CONFIGURATION.format(folder=folder, server=server.replace("PROXY", f"unix:{proxy}")))
         process = subprocess.Popen([program, "-q", "-p", folder, "-c", str(configuration)])
         try:
-            _wait_for(Path(folder, "socket"))
-            yield service, Path(folder, "socket")
+            _wait_for(proxy)
+            yield proxy
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture
+def behind(database_url: str) -> Iterator[tuple[Service, Path]]:
+    """The service, and the socket of the proxy in front of it."""
+    (server,) = re.findall(r"^```nginx\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    with serving(database_url) as (service, client):
+        address = f"{client.base_url.host}:{client.base_url.port}"
+        with _nginx(server.replace("127.0.0.1:8080", "PROXY").replace("127.0.0.1:8000", address)) as proxy:
+            yield service, proxy
 
 
 def _wait_for(proxy: Path) -> None:
@@ -109,3 +122,76 @@ def answer_to(proxy: Path, headers: str, trailer: str = "") -> str:
         )
         with connection.makefile("rb") as answer:
             return answer.read().decode()
+
+
+TWO_INSTANCES = """
+    upstream taskward {{
+        server {};
+        server {};
+        keepalive 8;
+    }}
+    server {{
+        listen PROXY;
+        gzip on;
+        client_max_body_size 0;
+        proxy_request_buffering off;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        location / {{
+            proxy_pass http://taskward;
+        }}
+    }}
+"""
+
+
+def _client_of(proxy: Path) -> httpx2.Client:
+    transport = httpx2.HTTPTransport(uds=str(proxy))
+    return httpx2.Client(transport=transport, base_url="http://x", headers={"X-User-Id": "carol"}, timeout=20)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_two_instances_that_restart_in_turn_fail_no_request(database_url: str, out_of_band: psycopg.Connection) -> None:
+    ports = [_free_port(), _free_port()]
+    server = TWO_INSTANCES.format(*(f"127.0.0.1:{port} max_fails=0" for port in ports))
+    is_over = threading.Event()
+
+    def write(proxy: Path) -> list[int]:
+        answered = []
+        with _client_of(proxy) as client:
+            while not is_over.is_set():
+                answered.append(client.post("/v1/tasks", json=TASK).status_code)
+        return answered
+
+    with contextlib.ExitStack() as instances, ThreadPoolExecutor() as pool:
+        instances.callback(is_over.set)
+        running = [instances.enter_context(_instance(database_url, port)) for port in ports]
+        proxy = instances.enter_context(_nginx(server))
+        writers = [pool.submit(write, proxy) for _ in range(4)]
+        for port, old in zip(ports, running, strict=True):
+            assert old.end() == 0
+            instances.enter_context(_instance(database_url, port))
+        is_over.set()
+        answered = [status for writer in writers for status in writer.result()]
+    assert set(answered) == {201}
+    assert out_of_band.execute("select count(*) from tasks where user_id = 'carol'").fetchone() == (len(answered),)
+
+
+@contextlib.contextmanager
+def _instance(database_url: str, port: int) -> Iterator[Service]:
+    with serving(database_url, PORT=str(port)) as (service, _):
+        yield service
+
+
+def test_a_refusal_reaches_a_client_behind_a_proxy(database_url: str) -> None:
+    with serving(database_url) as (_, client):
+        address = f"{client.base_url.host}:{client.base_url.port}"
+        with _nginx(TWO_INSTANCES.format(address, f"{address} backup")) as proxy, _client_of(proxy) as behind:
+            for _ in range(20):
+                answer = behind.post(
+                    "/v1/tasks", content=b" " * 5_000_000, headers={"Content-Type": "application/json"}
+                )
+                assert answer.status_code == 413

@@ -1,0 +1,124 @@
+"""A restart costs no request: what the kernel has accepted is answered, and two instances in turn are one service."""
+
+import contextlib
+import http.client
+import json
+import re
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import httpx2
+import pytest
+
+from tests.system.nginx import nginx
+from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, serving
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+(TWO_INSTANCES,) = re.findall(r"^```nginx\n(upstream .+?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+CLIENTS = 4
+
+
+def free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        return [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(number)]
+
+
+@contextlib.contextmanager
+def instance(database_url: str, port: int, **environment: str) -> Iterator[Service]:
+    with Service({"DATABASE_URL": database_url, "PORT": str(port)} | environment) as service:
+        service.wait_until_ready().close()
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("kept", "workers"), [(True, "1"), (False, "2")], ids=["connections kept", "one for each request"]
+)
+def test_two_instances_that_restart_in_turn_behind_nginx_fail_no_post(
+    database_url: str, workers: str, kept: bool
+) -> None:
+    one, other, front = free_ports(3)
+    configuration = TWO_INSTANCES.replace("8001", str(one)).replace("8002", str(other)).replace("8080", str(front))
+    if not kept:
+        configuration = re.sub(r".*(keepalive|http_version|Connection).*\n", "", configuration)
+    is_over = Event()
+    answers: Counter[int] = Counter()
+
+    def post() -> None:
+        with client_of(f"http://127.0.0.1:{front}") as client:
+            while not is_over.is_set():
+                answers[client.post("/v1/tasks", json=TASK).status_code] += 1
+
+    with contextlib.ExitStack() as running, nginx(configuration, front), ThreadPoolExecutor() as pool:
+        instances = {
+            port: running.enter_context(instance(database_url, port, WORKERS=workers)) for port in (one, other)
+        }
+        with contextlib.ExitStack() as ending:
+            ending.callback(is_over.set)
+            clients = [pool.submit(post) for _ in range(CLIENTS)]
+            for port, running_now in instances.items():
+                before = answers.total()
+                while answers.total() < before + 20:
+                    assert not any(client.done() for client in clients)
+                assert running_now.end() == 0
+                running.enter_context(instance(database_url, port, WORKERS=workers))
+        for client in clients:
+            client.result(PATIENCE_SECONDS)
+    assert set(answers) == {201}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_no_connection_that_was_accepted_is_reset(database_url: str, workers: str) -> None:
+    """A new one for each request, as fast as they can be made, until there are none any more."""
+    body = json.dumps(TASK)
+    headers = {"X-User-Id": "alice", "Content-Type": "application/json"}
+
+    def post_until_refused(port: int) -> int:
+        answered = 0
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                return answered
+            connection.request("POST", "/v1/tasks", body, headers)
+            assert connection.getresponse().status == 201
+            answered += 1
+            connection.close()
+
+    with serving(database_url, WORKERS=workers) as (service, client), ThreadPoolExecutor() as pool:
+        posting = [pool.submit(post_until_refused, client.base_url.port or 0) for _ in range(16)]
+        while len(service.events("request")) < 100:
+            assert not any(future.done() for future in posting)
+        assert service.end() == 0
+        assert sum(future.result() for future in posting) >= 100
+
+
+def until_the_last(client: httpx2.Client, method: str, path: str) -> list[httpx2.Response]:
+    """The answers on one connection, one after the other, until one says that it is the last."""
+    answers = [client.request(method, path, json=TASK)]
+    while answers[-1].headers.get("connection") != "close":
+        answers.append(client.request(method, path, json=TASK))
+    return answers
+
+
+def test_a_connection_at_rest_is_answered_once_more_and_told_to_close(database_url: str) -> None:
+    with serving(database_url) as (service, client):
+        assert "connection" not in client.post("/v1/tasks", json=TASK).headers
+        service.process.send_signal(signal.SIGTERM)
+        answers = until_the_last(client, "POST", "/v1/tasks")
+        assert {answer.status_code for answer in answers} == {201}
+        assert service.process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_readiness_says_no_while_the_service_ends(database_url: str) -> None:
+    with serving(database_url) as (service, client):
+        assert client.get("/health/ready").status_code == 200
+        service.process.send_signal(signal.SIGTERM)
+        last = until_the_last(client, "GET", "/health/ready")[-1]
+        assert (last.status_code, last.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
+        assert service.process.wait(PATIENCE_SECONDS) == 0
