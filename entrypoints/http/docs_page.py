@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -23,20 +23,49 @@ class _Assets(StaticFiles):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
+# The page begins with a script in its text. Nothing it loads or asks is of another origin.
+_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_ICON: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#176"/>'
+    '<path d="M4 8l3 3 5-6" fill="none" stroke="#fff" stroke-width="2"/></svg>'
+)
+
 ASSETS: Final = _Assets(packages=[("fastapi_offline", "static")])
 
 router = APIRouter(include_in_schema=False)
 
 
+@router.get("/")
+async def root(request: Request) -> Response:
+    """Where the documents are. Relative, as all that follows, so that it holds behind a path prefix."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("docs", 303)
+    return JSONResponse({"documentation": "docs", "openapi": "openapi.json"})
+
+
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    # Relative, so that the page also loads behind a path prefix.
-    return get_swagger_ui_html(
+    page = get_swagger_ui_html(
         title="Taskward API",
         openapi_url="openapi.json",
         swagger_js_url="docs/assets/swagger-ui-bundle.js",
         swagger_css_url="docs/assets/swagger-ui.css",
-        swagger_favicon_url="docs/assets/favicon.png",
-        # The page's own validator would be a service elsewhere.
-        swagger_ui_parameters={"validatorUrl": None, "persistAuthorization": True, "tryItOutEnabled": True},
+        swagger_favicon_url="docs/icon.svg",
+        swagger_ui_parameters={
+            "validatorUrl": None,  # the page's own validator would be a service elsewhere
+            "persistAuthorization": True,
+            "tryItOutEnabled": True,
+            "docExpansion": "list",
+            "defaultModelsExpandDepth": -1,
+        },
     )
+    page.headers["Content-Security-Policy"] = _POLICY
+    return page
+
+
+@router.get("/docs/icon.svg")
+async def icon() -> Response:
+    return Response(_ICON, media_type="image/svg+xml")

@@ -125,7 +125,7 @@ async def test_readiness_is_answered_in_time(container: Container, monkeypatch: 
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/tasks/", "/v1/tasks/a/b/c", "/%FF", "/v2/tasks"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/tasks/", "/v1/tasks/a/b/c", "/%FF", "/v2/tasks"])
 async def test_an_unknown_route_is_not_found(client: httpx2.AsyncClient, as_alice: dict[str, str], path: str) -> None:
     answer = await client.get(path, headers=as_alice)
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:not-found")
