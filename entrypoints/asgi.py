@@ -1,19 +1,15 @@
-"""The application as the server loads it, in each worker's own process."""
+"""The application as a process that serves loads it."""
 
 import gc
-import multiprocessing.connection
-import os
-import signal
-import threading
 
 from fastapi import FastAPI
 
 from entrypoints.container import Container
+from entrypoints.settings import Settings
 
 
-def create_app() -> FastAPI:
-    _end_with_parent()
-    container = Container()
+def create_app(settings: Settings) -> FastAPI:
+    container = Container(settings=settings)
     container.logging()
     app = container.app()
     _freeze_startup_objects()
@@ -25,16 +21,3 @@ def _freeze_startup_objects() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def _end_with_parent() -> None:
-    """Ends this worker in order should the process that started it be killed."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal's reaches the parent, too
-        threading.Thread(target=_follow, args=[parent.sentinel], daemon=True).start()
-
-
-def _follow(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)

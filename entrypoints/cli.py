@@ -1,51 +1,75 @@
-"""The command line: dev, migrate, distribute, serve, openapi."""
+"""The command line. A command imports what it needs once it runs: it starts fast, and a supervisor stays small."""
 
-import json
+import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Annotated, TypeVar
-
-import typer
+from importlib import metadata
+from typing import TYPE_CHECKING, TypeVar
 
 from domain.errors import StorageError
-from entrypoints.asgi import create_app
-from entrypoints.container import Container
-from entrypoints.server.processes import address_of, end_in_order, end_with_terminal, listen, run
-from entrypoints.settings import HOME, ConfigurationError
+from entrypoints.processes.signals import on_stop, open_standard_streams
+
+if TYPE_CHECKING:
+    from entrypoints.container import Container
 
 T = TypeVar("T")
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-
 
 def main() -> None:
+    """Runs the command of `sys.argv`. Exits with a line for each reason where it cannot go on."""
+    on_stop(lambda number, _: os._exit(128 + number))  # first: a container's first process has no default action
+    open_standard_streams()
+    arguments = vars(_parser().parse_args())
     try:
-        cli()
-    except (ConfigurationError, StorageError) as error:
+        arguments.pop("run")(**arguments)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Exception as error:
+        from entrypoints.settings import ConfigurationError
+
+        if not isinstance(error, ConfigurationError | StorageError):
+            raise
         sys.exit("\n".join(f"taskward: {line}" for line in str(error).splitlines()))
 
 
-@cli.command()
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="taskward", description=metadata.metadata("taskward")["Summary"])
+    parser.add_argument("--version", action="version", version=f"taskward {metadata.version('taskward')}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for run in (dev, migrate, serve, distribute, openapi):
+        text = str(run.__doc__)
+        command = commands.add_parser(run.__name__, help=text.partition(".")[0], description=text)
+        command.set_defaults(run=run)
+        if run is serve:
+            command.add_argument("--workers", type=int, metavar="N", help="processes; WORKERS or 1 if not given")
+    return parser
+
+
 def dev() -> None:
     """Serve on an embedded PostgreSQL, for development: migrated, with reload; the data survive a restart."""
-    end_in_order()
-    container = Container()
-    settings = container.settings()
+    on_stop(lambda *_: sys.exit(0))  # leaves by the contexts, which end the database
+    from pydantic import SecretStr
+
+    from entrypoints.container import Container
+    from entrypoints.processes.listener import address_of, bind
+    from entrypoints.processes.supervisor import run
+    from entrypoints.settings import HOME, Settings
+
+    settings = Settings.load()
     if "log_format" not in settings.model_fields_set:
-        os.environ["LOG_FORMAT"] = "console"
-        container.settings.reset()
-    container.logging()
-    listener = listen(settings)
+        settings = settings.model_copy(update={"log_format": "console"})
+    output = Container(settings=settings).logging()
+    listener = bind(settings)
     folder = HOME.resolve() / ".taskward" / "postgres"
-    with container.embedded_postgres(folder) as url:
+    with Container().embedded_postgres(folder) as url:
         # Over what the environment or .env may say: development must not touch any other database.
-        os.environ |= {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": url}
-        container.settings.reset()
-        container.upgrade_schema()
+        ours = {"database_url": SecretStr(url), "migration_database_url": SecretStr(url)}
+        settings = settings.model_copy(update=ours)
+        Container(settings=settings).upgrade_schema()
         address = address_of(listener)
-        typer.echo(
+        output.msg(
             f"\n  Taskward serves on {address}\n\n"
             f"  API documentation   {address}/docs\n"
             f"  Data, kept          {folder}\n"
@@ -56,60 +80,72 @@ def dev() -> None:
         run(settings, listener, reload=True)
 
 
-@cli.command()
 def migrate() -> None:
     """Bring the schema of the database to the newest revision. Does nothing where it is there already."""
-    _end_by_interrupt()
-    container = Container()
-    container.logging()
-    variable, _ = container.settings().migration_database()
+    container, variable = _schema_container()
     _about(variable, container.wait_to_migrate)
     container.upgrade_schema()
-    typer.echo("The schema is at the newest revision.")
+    container.logging().msg("The schema is at the newest revision.")
 
 
-@cli.command()
-def distribute() -> None:
-    """Spread the tasks over the servers of a Citus cluster, by user. Does nothing where they are already."""
-    _end_by_interrupt()
-    container = Container()
-    container.logging()
-    variable, _ = container.settings().migration_database()
-    _about(variable, container.wait_to_migrate)
-    if _about(variable, container.distribute):
-        typer.echo("The tasks are now distributed by user_id.")
-    else:
-        typer.echo("The tasks were distributed by user_id already. Nothing was changed.")
-
-
-@cli.command()
-def serve(
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; WORKERS or 1 if not given.")] = None,
-) -> None:
+def serve(workers: int | None) -> None:
     """Serve on the database of DATABASE_URL, for production."""
-    end_in_order()
-    container = Container()
-    settings = container.settings()
+    on_stop(lambda *_: os._exit(0))  # nothing is accepted before all is loaded
+    from entrypoints.container import Container
+    from entrypoints.processes.listener import bind
+    from entrypoints.processes.supervisor import run
+    from entrypoints.settings import Settings
+
+    settings = Settings.load(**({"workers": workers} if workers is not None else {}))
+    container = Container(settings=settings)
     container.logging()
     variable, _ = settings.serving_database()
     _about(variable, container.wait_to_serve)
-    run(settings.model_copy(update={"workers": workers} if workers else {}), listen(settings), reload=False)
+    run(settings, bind(settings), reload=False)
 
 
-@cli.command()
+def distribute() -> None:
+    """Spread the tasks over the servers of a Citus cluster, by user. Does nothing where they are already."""
+    container, variable = _schema_container()
+    _about(variable, container.wait_to_migrate)
+    if _about(variable, container.distribute):
+        container.logging().msg("The tasks are now distributed by user_id.")
+    else:
+        container.logging().msg("The tasks were distributed by user_id already. Nothing was changed.")
+
+
 def openapi() -> None:
     """Print the OpenAPI document."""
-    typer.echo(json.dumps(create_app().openapi(), indent=2, ensure_ascii=False))
+    import json
+
+    from entrypoints.asgi import create_app
+    from entrypoints.settings import Settings
+
+    document = json.dumps(create_app(Settings.load()).openapi(), indent=2, ensure_ascii=False)
+    try:
+        with open(1, "w", encoding="utf-8", closefd=False) as output:
+            output.write(f"{document}\n")
+    except OSError as error:
+        sys.exit(f"taskward: standard output: {error.strerror}")
 
 
-def _end_by_interrupt() -> None:
-    """SIGTERM and a closed terminal interrupt as Ctrl-C does: the driver then cancels on the server before we end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    end_with_terminal()
+def _schema_container() -> "tuple[Container, str]":
+    """The container of a command that changes the schema, and the variable that names its database."""
+    # Interrupts as Ctrl-C does: the driver then cancels on the server before we end.
+    on_stop(signal.default_int_handler)
+    from entrypoints.container import Container
+    from entrypoints.settings import Settings
+
+    settings = Settings.load()
+    container = Container(settings=settings)
+    container.logging()
+    return container, settings.migration_database()[0]
 
 
 def _about(variable: str, action: Callable[[], T]) -> T:
     """Does what has to do with the database of this variable, which is named where it fails."""
+    from entrypoints.settings import ConfigurationError
+
     try:
         return action()
     except StorageError as error:

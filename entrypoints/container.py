@@ -2,25 +2,27 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
-from fastapi import FastAPI
 
 from adapters.embedded_postgres import embedded_postgres
 from adapters.postgres import statements
 from adapters.postgres.connections.connection import Connector
 from adapters.postgres.connections.executor import DatabaseExecutor
-from adapters.postgres.repository import PostgresTaskRepository
 from adapters.postgres.schema.distribution import distribute
 from adapters.postgres.schema.readiness import FACTS, PostgresReadiness
 from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from adapters.postgres.schema.startup import wait_until_ready
 from domain.repository import TaskRepository
-from entrypoints.http.app import create_http_app
-from entrypoints.http.dependencies import Readiness
-from entrypoints.http.identity import HeaderIdentity, Identity
 from entrypoints.logs import configure_logging
 from entrypoints.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from entrypoints.http.dependencies import Readiness, Services
+    from entrypoints.http.identity import Identity
 
 START_PATIENCE_SECONDS = 7.0
 """Of the 10 s within which a start succeeds or says why not; loading the program takes its share."""
@@ -32,6 +34,27 @@ async def running(database: DatabaseExecutor) -> AsyncIterator[None]:
         yield
     finally:
         await database.close()
+
+
+# Imported when they are called for: what only starts others, or migrates, need not load the application.
+
+
+def _tasks(database: DatabaseExecutor) -> TaskRepository:
+    from adapters.postgres.repository import PostgresTaskRepository  # noqa: PLC0415
+
+    return PostgresTaskRepository(database)
+
+
+def _identity(header: str) -> "Identity":
+    from entrypoints.http.identity import HeaderIdentity  # noqa: PLC0415
+
+    return HeaderIdentity(header)
+
+
+def _app(services: "Services", **options: Any) -> "FastAPI":
+    from entrypoints.http.app import create_http_app  # noqa: PLC0415
+
+    return create_http_app(services, **options)
 
 
 class Container(containers.DeclarativeContainer):
@@ -56,12 +79,12 @@ class Container(containers.DeclarativeContainer):
     )
     resources: providers.Provider[AbstractAsyncContextManager[None]] = providers.Factory(running, database)
 
-    tasks: providers.Provider[TaskRepository] = providers.Singleton(PostgresTaskRepository, database)
-    readiness: providers.Provider[Readiness] = providers.Singleton(PostgresReadiness, database)
-    identity: providers.Provider[Identity] = providers.Singleton(HeaderIdentity, settings.provided.user_id_header)
+    tasks: providers.Provider[TaskRepository] = providers.Singleton(_tasks, database)
+    readiness: "providers.Provider[Readiness]" = providers.Singleton(PostgresReadiness, database)
+    identity: "providers.Provider[Identity]" = providers.Singleton(_identity, settings.provided.user_id_header)
 
-    app: providers.Provider[FastAPI] = providers.Factory(
-        create_http_app,
+    app: "providers.Provider[FastAPI]" = providers.Factory(
+        _app,
         __self__,
         max_body_bytes=settings.provided.max_body_bytes,
         cors_origins=settings.provided.cors_origins,

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=1000)
+    keep_alive_seconds: int = Field(default=75, ge=1, le=3600)
     shutdown_grace_seconds: int = Field(default=10, ge=1, le=3600)
 
     user_id_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$"), AfterValidator(_free_header)] = "X-User-Id"
@@ -89,14 +90,22 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> "Settings":
-        """The settings of the environment. Raises `ConfigurationError` with all that is wrong, a line each."""
+        """The settings of the environment. Raises `ConfigurationError` with all that is wrong, a line each.
+
+        To be called once in a program: the file may be a pipe, and an edit must not reach only a part of the processes.
+        """
+        named = os.environ.get("ENV_FILE")
+        file = Path(named) if named else HOME / ".env"
         try:
-            return cls(_env_file=os.environ.get("ENV_FILE", HOME / ".env"), **given)
+            if named and (file.is_dir() or not file.exists()):
+                raise ConfigurationError(f"ENV_FILE: there is no file {named}")
+            return cls(_env_file=file, **given)
         except ValidationError as error:
             lines = [f"{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors()]
             raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
-        except UnicodeDecodeError:
-            raise ConfigurationError(".env: is not in UTF-8") from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not in UTF-8"
+            raise ConfigurationError(f"{'ENV_FILE' if named else '.env'}: cannot read {file}: {reason}") from None
 
     def serving_database(self) -> tuple[str, str]:
         """The variable that names the database to serve from, and its URL. Raises `ConfigurationError`."""

@@ -64,6 +64,7 @@ def create_http_app(services: Services, *, max_body_bytes: int, cors_origins: Se
     )
     app.dependency_overrides = MappingProxyType({})  # type: ignore[assignment]  # the container is overridden instead
     app.state.services = services
+    app.state.is_ending = False
     app.state.max_body_bytes = max_body_bytes
     app.state.cors_origins = cors_origins
     for router in (tasks.router, health.router, docs_page.router):

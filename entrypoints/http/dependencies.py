@@ -9,6 +9,7 @@ from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.openapi.models import SecuritySchemeType
 from fastapi.security.base import SecurityBase
 
+from domain.errors import StorageUnavailable
 from domain.repository import TaskRepository
 from domain.task import UserId
 from entrypoints.http.identity import Identity
@@ -62,6 +63,8 @@ async def _tasks(request: Request) -> TaskRepository:
 
 
 async def _readiness(request: Request) -> Readiness:
+    if request.app.state.is_ending:
+        raise StorageUnavailable("the process ends")
     services: Services = request.app.state.services
     return services.readiness()
 

@@ -1,1 +1,1 @@
-"""The server: its processes, and the protocol that faces the network."""
+"""The protocol that faces the network."""

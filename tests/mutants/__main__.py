@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
 
-from typer import echo
-
 from tests.mutants import mutations, ownership
 from tests.mutants.explained import EXPLAINED
 from tests.mutants.mutant import Mutant
@@ -23,6 +21,11 @@ TREES = (os.cpu_count() or 1) + 1
 """One more than there are cores: tests wait a good deal."""
 
 Tried = Sequence[tuple[Mutant, Outcome]]
+
+
+def echo(text: str, *, end: str = "\n") -> None:
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
 
 
 def main(part: str = "") -> int:
@@ -57,7 +60,7 @@ def try_all(mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, Outcome]]:
                 for number, (mutant, outcome) in enumerate(
                     zip(mutants, threads.map(try_next, mutants), strict=True), 1
                 ):
-                    echo(f"\r{number} of {len(mutants)} ", nl=False)
+                    echo(f"\r{number} of {len(mutants)} ", end="")
                     if outcome is Outcome.SURVIVED:
                         echo("survived: " + described(mutant))
                     yield mutant, outcome

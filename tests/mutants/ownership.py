@@ -359,8 +359,8 @@ OWNERSHIP: dict[str, list[Change]] = {
     ],
     "entrypoints/container.py": [
         (
-            "HeaderIdentity, settings.provided.user_id_header",
-            'HeaderIdentity, "X-User-Id"',
+            "_identity, settings.provided.user_id_header",
+            '_identity, "X-User-Id"',
             "the wrong header is believed",
         ),
     ],

@@ -418,3 +418,22 @@ def test_a_signal_ends_what_the_server_does_before_the_command(
         finally:
             process.kill()
             process.wait()
+
+
+def test_under_nohup_it_goes_on_when_the_terminal_closes(citus: psycopg.Connection, url: str) -> None:
+    with psycopg.connect(url) as holder:
+        holder.execute(LOCK)
+        command = ["nohup", TASKWARD, "distribute"]
+        environment = clean_environment() | {"DATABASE_URL": url}
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            wait_for_waiting(citus, [process])
+            process.send_signal(signal.SIGHUP)
+            holder.commit()
+            assert "now distributed" in process.communicate(timeout=PATIENCE_SECONDS)[0]
+        finally:
+            process.kill()
+            process.communicate()
+    assert (process.returncode, distributed_by(citus)) == (0, DISTRIBUTED)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.system.raw import CREATE, HEAD, read_to_end, request, statuses
 from tests.system.service import PATIENCE_SECONDS, serving
 
 FAR_TOO_MANY = 5000
-HEAD = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +27,11 @@ def connection(address: tuple[str, int]) -> Iterator[socket.socket]:
         yield connection
 
 
-def _answer(connection: socket.socket) -> bytes:
-    """All that comes until the service closes the connection."""
-    received = b""
-    with contextlib.suppress(ConnectionResetError):  # it does not wait for what it is not going to read
-        while data := connection.recv(65536):
-            received += data
-    return received
-
-
 def test_a_body_that_is_announced_as_too_large_is_refused_before_it_comes(connection: socket.socket) -> None:
     connection.sendall(HEAD + b"Content-Length: 1000000000\r\n\r\n")
-    answer = _answer(connection)
+    answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"urn:taskward:problem:body-too-large" in answer
-
-
-def _request(head: bytes, body: bytes = b"", *headers: bytes) -> bytes:
-    length = b"Content-Length: %d\r\n" % len(body)
-    return head + b"Connection: close\r\n" + length + b"".join(line + b"\r\n" for line in headers) + b"\r\n" + body
 
 
 def test_an_offer_to_upgrade_costs_no_body_and_forges_no_request(address: tuple[str, int]) -> None:
@@ -57,7 +43,7 @@ def test_an_offer_to_upgrade_costs_no_body_and_forges_no_request(address: tuple[
         with socket.create_connection(address, PATIENCE_SECONDS) as connection:
             connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
             connection.sendall(body)
-            answer = _answer(connection)
+            answer = read_to_end(connection)
         assert answer.startswith(b"HTTP/1.1 " + status)
         assert answer.count(b"HTTP/1.1 ") == 1
 
@@ -68,28 +54,28 @@ def test_an_offer_to_upgrade_that_comes_byte_by_byte_is_declined_too(connection:
     request = HEAD + offer + b"Content-Length: %d\r\n\r\n" % len(body) + body
     for byte in request:
         connection.sendall(bytes([byte]))
-    answer = _answer(connection)
+    answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_an_offer_to_upgrade_costs_no_request_that_follows(connection: socket.socket) -> None:
     offer = b"GET /v1/tasks HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    connection.sendall(offer * 3 + _request(HEAD, b'{"title": "x"}'))
-    assert re.findall(rb"HTTP/1.1 (\d+)", _answer(connection)) == [b"200"] * 3 + [b"201"]
+    connection.sendall(offer * 3 + request(HEAD, b'{"title": "x"}'))
+    assert statuses(read_to_end(connection)) == [200] * 3 + [201]
 
 
 def test_a_trailer_is_no_header(connection: socket.socket) -> None:
     body = b'e\r\n{"title": "x"}\r\n0\r\n'
     without = HEAD.replace(b"X-User-Id: alice\r\n", b"") + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     connection.sendall(without + body + b"X-User-Id: victim\r\n\r\n")
-    assert _answer(connection).startswith(b"HTTP/1.1 401 ")
+    assert read_to_end(connection).startswith(b"HTTP/1.1 401 ")
 
 
 def test_a_request_whose_end_is_uncertain_is_refused_and_not_carried_out(address: tuple[str, int]) -> None:
     with socket.create_connection(address, PATIENCE_SECONDS) as connection:
-        connection.sendall(_request(HEAD, b'{"title": "x"}'))
-        location = re.search(rb"location: (\S+)", _answer(connection))
+        connection.sendall(request(HEAD, b'{"title": "x"}'))
+        location = re.search(rb"location: (\S+)", read_to_end(connection))
     assert location
     target = b" " + location[1] + b" HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nConnection: close\r\n"
     for framing in (
@@ -100,10 +86,10 @@ def test_a_request_whose_end_is_uncertain_is_refused_and_not_carried_out(address
     ):
         with socket.create_connection(address, PATIENCE_SECONDS) as connection:
             connection.sendall(b"DELETE" + target + framing)
-            assert _answer(connection).startswith(b"HTTP/1.1 400 ")
+            assert read_to_end(connection).startswith(b"HTTP/1.1 400 ")
     with socket.create_connection(address, PATIENCE_SECONDS) as connection:
         connection.sendall(b"GET" + target + b"\r\n")
-        assert _answer(connection).startswith(b"HTTP/1.1 200 ")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(
@@ -119,19 +105,25 @@ def test_a_request_whose_end_is_uncertain_is_refused_and_not_carried_out(address
 )
 def test_what_is_not_http_1_is_refused(connection: socket.socket, head: bytes) -> None:
     connection.sendall(head + b"\r\n")
-    assert _answer(connection).startswith(b"HTTP/1.1 400 ")
+    assert read_to_end(connection).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("target", [b"http://x", b"http://x?a=b"])
+def test_a_url_without_a_path_is_the_root(connection: socket.socket, target: bytes) -> None:
+    connection.sendall(request(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n"))
+    assert statuses(read_to_end(connection)) != [400]
+
+
+def test_http_1_0_knows_no_transfer_coding(connection: socket.socket) -> None:
+    connection.sendall(
+        HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b'Transfer-Encoding: chunked\r\n\r\ne\r\n{"title": "x"}\r\n0\r\n\r\n'
+    )
+    assert statuses(read_to_end(connection)) == [400]
 
 
 def test_a_request_of_http_1_0_needs_no_host(connection: socket.socket) -> None:
     connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
-    assert _answer(connection).startswith(b"HTTP/1.1 200 ")
-
-
-CREATE = _request(HEAD, b'{"title": "planted"}').replace(b"Connection: close\r\n", b"")
-
-
-def _statuses(answer: bytes) -> list[bytes]:
-    return re.findall(rb"HTTP/1.1 (\d+)", answer)
+    assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("requests", [1, 3])
@@ -139,20 +131,20 @@ def test_requests_that_came_whole_are_answered_before_what_follows_is_refused(
     connection: socket.socket, requests: int
 ) -> None:
     connection.sendall(CREATE * requests + b"GARBAGE\r\n\r\n")
-    assert _statuses(_answer(connection)) == [b"201"] * requests + [b"400"]
+    assert statuses(read_to_end(connection)) == [201] * requests + [400]
 
 
 def test_what_follows_the_last_request_of_a_connection_is_ignored(connection: socket.socket) -> None:
     offer = b"Connection: close, upgrade\r\nUpgrade: h2c\r\n\r\n"
     connection.sendall(CREATE.replace(b"\r\n\r\n", b"\r\n" + offer) + b"GARBAGE\r\n\r\n")
-    assert _statuses(_answer(connection)) == [b"201"]
+    assert statuses(read_to_end(connection)) == [201]
 
 
 @pytest.mark.parametrize("before", [b"", CREATE, CREATE * 3])
 def test_a_body_without_a_right_end_is_refused_after_what_came_before(connection: socket.socket, before: bytes) -> None:
     connection.sendall(before + HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")
-    answer = _answer(connection)
-    assert _statuses(answer) == [b"201"] * before.count(b"POST") + [b"400"]
+    answer = read_to_end(connection)
+    assert statuses(answer) == [201] * before.count(b"POST") + [400]
     assert answer.endswith(b"connection: close\r\ncontent-length: 0\r\n\r\n")
 
 
@@ -163,20 +155,20 @@ def test_a_request_is_answered_once_whatever_becomes_of_its_body(connection: soc
     while not answer.endswith(b"}"):
         answer += connection.recv(65536)
     connection.sendall(b"zz\r\n")
-    assert _statuses(answer + _answer(connection)) == [b"401"]
+    assert statuses(answer + read_to_end(connection)) == [401]
 
 
 def test_far_too_many_requests_at_once_are_refused(connection: socket.socket) -> None:
     connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 3000)
-    statuses = _statuses(_answer(connection))
-    assert statuses == [b"200"] * (len(statuses) - 1) + [b"400"]
-    assert len(statuses) < 100
+    answered = statuses(read_to_end(connection))
+    assert answered == [200] * (len(answered) - 1) + [400]
+    assert len(answered) < 100
 
 
 def test_offers_to_upgrade_that_come_all_at_once_are_no_deeper_than_others(connection: socket.socket) -> None:
     offer = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     connection.sendall(offer * 3000)
-    assert _statuses(_answer(connection))[0] == b"200"
+    assert statuses(read_to_end(connection))[0] == 200
 
 
 def test_a_client_that_sends_several_and_goes_is_no_defect(database_url: str) -> None:
@@ -195,8 +187,8 @@ def test_white_space_around_a_value_is_no_part_of_it(address: tuple[str, int]) -
     answers = []
     for key in (b"k", b"k  ", b"\t k\t"):
         with socket.create_connection(address, PATIENCE_SECONDS) as connection:
-            connection.sendall(_request(HEAD, b'{"title": "x"}', b"Idempotency-Key:" + key))
-            answers.append(_answer(connection)[9:12])
+            connection.sendall(request(HEAD, b'{"title": "x"}', b"Idempotency-Key:" + key))
+            answers.append(read_to_end(connection)[9:12])
     assert answers == [b"201", b"200", b"200"]
 
 
@@ -221,8 +213,8 @@ def test_what_has_no_end_is_refused(connection: socket.socket, beginning: bytes,
 
 
 def test_a_body_may_be_as_long_as_is_allowed(connection: socket.socket) -> None:
-    connection.sendall(_request(HEAD, b" " * 200_000 + b'{"title": "x"}'))
-    assert _answer(connection).startswith(b"HTTP/1.1 201 ")
+    connection.sendall(request(HEAD, b" " * 200_000 + b'{"title": "x"}'))
+    assert read_to_end(connection).startswith(b"HTTP/1.1 201 ")
 
 
 def test_many_requests_may_use_one_connection(connection: socket.socket) -> None:

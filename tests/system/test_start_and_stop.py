@@ -182,7 +182,7 @@ def test_a_ctrl_c_that_reaches_all_processes_at_once_is_no_second_signal(
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
             os.killpg(service.process.pid, signal.SIGINT)
-            service.wait_for("Waiting for child process")  # to which it has passed the end on
+            service.wait_for("Waiting for connections to close")
         assert waiting.result().status_code == 200
         assert service.process.wait() == 0
 

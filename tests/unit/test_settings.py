@@ -1,5 +1,6 @@
 """Configuration: what the environment and `.env` say, and what is told of it when it is wrong."""
 
+import os
 import re
 import traceback
 from pathlib import Path
@@ -62,7 +63,33 @@ def test_the_env_file_is_the_checkouts_wherever_the_command_is_called(
 
 def test_an_env_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "latin-1").write_bytes(b"HOST=planted\xe4\n")
-    assert refusal(monkeypatch, {"ENV_FILE": str(tmp_path / "latin-1")}) == ".env: is not in UTF-8"
+    reason = refusal(monkeypatch, {"ENV_FILE": str(tmp_path / "latin-1")})
+    assert reason == f"ENV_FILE: cannot read {tmp_path}/latin-1: it is not in UTF-8"
+
+
+@pytest.mark.parametrize("file", ["nowhere", ""], ids=["nothing", "a folder"])
+def test_an_env_file_that_is_asked_for_must_be_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str
+) -> None:
+    asked = str(tmp_path / file)
+    assert refusal(monkeypatch, {"ENV_FILE": asked}) == f"ENV_FILE: there is no file {asked}"
+
+
+def test_an_env_file_that_cannot_be_read_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("ENV_FILE")
+    monkeypatch.setattr(settings, "HOME", tmp_path)
+    (tmp_path / ".env").symlink_to("/proc/self/mem")  # which not even root can read from the start
+    assert refusal(monkeypatch, {}) == f".env: cannot read {tmp_path}/.env: Input/output error"
+
+
+def test_an_env_file_may_be_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"PORT=9000\n")
+    os.close(writer)
+    assert loaded(monkeypatch, {"ENV_FILE": f"/dev/fd/{reader}"}).port == 9000
+    os.close(reader)
 
 
 def test_the_environment_comes_before_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -98,7 +125,12 @@ def test_all_bad_values_are_named_at_once_a_line_each_and_none_is_quoted(monkeyp
         *[("DATABASE_DEADLINE_SECONDS", value) for value in ("0", "-1", "301", "nan", "inf")],
         *[("DATABASE_CONNECT_TIMEOUT_SECONDS", "1"), ("DATABASE_CONNECT_TIMEOUT_SECONDS", "301")],
         *[("PORT", "-1"), ("PORT", "65536"), ("WORKERS", "0"), ("WORKERS", "1001")],
-        *[("SHUTDOWN_GRACE_SECONDS", "0"), ("SHUTDOWN_GRACE_SECONDS", "3601"), ("MAX_BODY_BYTES", "0")],
+        *[
+            ("SHUTDOWN_GRACE_SECONDS", "0"),
+            ("SHUTDOWN_GRACE_SECONDS", "3601"),
+            ("KEEP_ALIVE_SECONDS", "0"),
+            ("MAX_BODY_BYTES", "0"),
+        ],
         *[
             ("USER_ID_HEADER", value)
             for value in ("X-User:", "X-Usér", "X-User-Id\n", "X-User, X-Other", "Host", "if-match")

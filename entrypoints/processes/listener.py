@@ -1,0 +1,54 @@
+"""The socket on which the server listens, shared by all its processes."""
+
+import contextlib
+import ctypes
+import resource
+import socket
+import struct
+import sys
+from typing import Final
+
+import structlog
+
+from entrypoints.settings import ConfigurationError, Settings
+
+log = structlog.get_logger()
+
+# struct sock_filter of Linux: the TCP flags; with SYN go on at "drop", else at "take".
+_WITHOUT_SYN: Final = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0xFFFFFFFF, 0x06, 0, 0, 0)
+_SO_ATTACH_FILTER: Final = 26
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket at its address. It listens once a process serves, so that until then nobody is kept waiting."""
+    with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "this is no name of a host"
+        raise ConfigurationError(f"HOST, PORT: cannot listen on {settings.host}:{settings.port}: {reason}") from None
+    log.info("listening", address=address_of(listener))
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def take_no_more(listener: socket.socket) -> None:
+    """Has the kernel begin no new connection, for all processes at once; those begun are still to be accepted.
+
+    Closing resets what nobody has accepted yet. Only Linux can do this; elsewhere such a reset remains possible.
+    """
+    if sys.platform == "linux":
+        program = ctypes.create_string_buffer(_WITHOUT_SYN, len(_WITHOUT_SYN))
+        header = struct.pack("HP", len(_WITHOUT_SYN) // 8, ctypes.addressof(program))
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, header)

@@ -1,0 +1,30 @@
+"""What a process agrees with its system: signals and standard streams. It comes first, and imports next to nothing."""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+
+def on_stop(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Sets what a signal to stop does. A closed terminal's stays ignored (`nohup`), and log rotation's are ignored."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def end_at_once(number: int) -> None:
+    """Dies by the signal's default action, so that nobody takes it for an orderly end."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def open_standard_streams() -> None:
+    """Puts nothing where a standard stream was closed: a socket in its place would get what is meant for it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

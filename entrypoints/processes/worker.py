@@ -1,0 +1,104 @@
+"""One process that serves: uvicorn, with an end that resets nothing that was accepted."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from entrypoints.asgi import create_app
+from entrypoints.processes.listener import take_no_more
+from entrypoints.processes.signals import end_at_once
+from entrypoints.server.protocol import StrictHttpProtocol
+from entrypoints.settings import Settings
+
+BEAT_SECONDS: Final = 5
+"""How often a worker shows its supervisor that its event loop runs; for the first time once it serves."""
+ACCEPT_SECONDS: Final = 0.05
+"""For handshakes that have begun to come to their end, over any network of a data centre."""
+REST_SECONDS: Final = 0.5
+"""For a client to send one more request on a connection at rest. Closing crosses with one that is on its way."""
+
+
+class Server(uvicorn.Server):
+    """Ends in order on the first signal, and at once on a second, unless a supervisor sees to that."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, supervisor: Connection | None) -> None:
+        super().__init__(config)
+        self._app = app
+        self._supervisor = supervisor
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as uvicorn calls it
+        if self.should_exit and self._supervisor is None:
+            end_at_once(sig)
+        self.should_exit = True
+        self._app.state.is_ending = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._supervisor:
+            asyncio.get_running_loop().add_reader(self._supervisor, self._follow, self._supervisor)
+        elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self.handle_exit)
+        for listener in sockets or ():
+            try:
+                listener.listen(self.config.backlog)  # before `ready` is logged
+            except OSError as error:  # another process has come first
+                sys.exit(f"taskward: HOST, PORT: cannot listen: {error.strerror}")
+        await super().startup(sockets)
+
+    def _follow(self, supervisor: Connection) -> None:
+        """The supervisor says nothing: what there is to read is its end."""
+        asyncio.get_running_loop().remove_reader(supervisor)
+        self.handle_exit(signal.SIGTERM, None)
+
+    async def beat(self) -> None:
+        if self._supervisor:
+            with contextlib.suppress(OSError):
+                self._supervisor.send_bytes(b".")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accepts what the kernel has taken, answers each connection's last request, and closes those at rest."""
+        if not self._supervisor:
+            for listener in sockets or ():
+                take_no_more(listener)
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        for connection in self.server_state.connections:
+            if (
+                isinstance(connection, StrictHttpProtocol)
+                and connection.cycle
+                and not connection.cycle.response_complete
+            ):
+                connection.shutdown()  # once it has answered
+        await asyncio.sleep(ACCEPT_SECONDS)
+        for server in self.servers:
+            server.close()
+        for _ in range(10):
+            if self.server_state.connections:
+                await asyncio.sleep(REST_SECONDS / 10)
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, listener: socket.socket, supervisor: Connection | None) -> None:
+    """Serves until a signal to stop."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        http=StrictHttpProtocol,
+        ws="none",
+        log_config=None,  # ours is set
+        access_log=False,  # the application's own request log has more to say
+        server_header=False,
+        proxy_headers=False,  # nothing here depends on the address or the scheme of whoever calls
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.shutdown_grace_seconds,
+        timeout_notify=BEAT_SECONDS,
+    )
+    server = Server(config, app, supervisor)
+    config.callback_notify = server.beat
+    server.run([listener])

@@ -1,0 +1,132 @@
+"""An answer before the end of its request is the connection's last, and it arrives.
+
+A proxy that never sends the body it has announced, and uses the connection again, would otherwise have the next
+client's request read as that body, and what it hides as a request (CVE-2024-24791).
+"""
+
+import socket
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from tests.system.raw import CREATE, HEAD, LIVE, Address, connected, read_one, read_to_end, request, statuses
+from tests.system.service import serving
+
+NOBODY = HEAD.replace(b"X-User-Id: alice\r\n", b"")
+TASK_PATH = f"/v1/tasks/{uuid4()}".encode()
+EARLY = {
+    "GET": (HEAD.replace(b"POST", b"GET"), 200),
+    "live": (HEAD.replace(b"POST /v1/tasks", b"GET /health/live"), 200),
+    "no identity": (NOBODY, 401),
+    "DELETE": (HEAD.replace(b"POST /v1/tasks", b"DELETE " + TASK_PATH), 404),
+    "toggle": (HEAD.replace(b"/v1/tasks", TASK_PATH + b"/toggle"), 404),
+    "no route": (HEAD.replace(b"tasks", b"nothing"), 404),
+    "no method": (HEAD.replace(b"POST", b"PUT"), 405),
+    "too large": (HEAD, 413),
+    "no JSON": (HEAD.replace(b"json", b"xml"), 415),
+    "query": (HEAD.replace(b"tasks ", b"tasks?unknown=1 "), 422),
+    "condition": (HEAD + b"If-None-Match: *\r\n", 422),
+}
+HIDDEN = CREATE.replace(b"alice", b"victim")
+FAR_TOO_LARGE = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def client(database_url: str) -> Iterator[httpx2.Client]:
+    with serving(database_url) as (_, client):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def address(client: httpx2.Client) -> Address:
+    return client.base_url.host, client.base_url.port or 0
+
+
+@pytest.fixture
+def connection(address: Address) -> Iterator[socket.socket]:
+    with connected(address) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("expectation", [b"Expect: 100-continue\r\n", b""])
+@pytest.mark.parametrize("name", EARLY)
+def test_nothing_is_a_request_after_an_early_answer(
+    client: httpx2.Client, connection: socket.socket, name: str, expectation: bytes
+) -> None:
+    head, status = EARLY[name]
+    length = FAR_TOO_LARGE if name == "too large" else len(HIDDEN)
+    connection.sendall(head + expectation + b"Content-Length: %d\r\n\r\n" % length)
+    answer = read_one(connection)
+    connection.sendall(LIVE + HIDDEN * 2)
+    assert statuses(answer + read_to_end(connection)) == [status]
+    assert b"\r\nconnection: close\r\n" in answer
+    assert client.get("/v1/tasks", headers={"X-User-Id": "victim"}).json()["items"] == []
+
+
+def test_nothing_that_was_sent_ahead_is_a_request_after_an_early_answer(
+    client: httpx2.Client, connection: socket.socket
+) -> None:
+    connection.sendall(CREATE + NOBODY + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n")
+    assert statuses(read_to_end(connection)) == [201, 401]
+    connection.sendall(b" " * 100 + HIDDEN)
+    assert read_to_end(connection) == b""
+    assert client.get("/v1/tasks", headers={"X-User-Id": "victim"}).json()["items"] == []
+
+
+@pytest.mark.parametrize("head", [HEAD, NOBODY])
+def test_an_answer_after_the_body_leaves_the_connection_open(connection: socket.socket, head: bytes) -> None:
+    for _ in range(3):
+        connection.sendall(head + b"Content-Length: 1\r\n\r\n{")
+        assert b"\r\nconnection: close\r\n" not in read_one(connection)
+
+
+def test_a_body_that_is_waited_for_is_asked_for(connection: socket.socket) -> None:
+    body = b'{"title": "planted"}'
+    for _ in range(2):
+        connection.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert read_one(connection) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert statuses(read_one(connection)) == [201]
+
+
+def test_a_client_of_http_1_0_is_never_asked_for_its_body(connection: socket.socket) -> None:
+    body = b'{"title": "planted"}'
+    head = HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+    connection.sendall(head + body)
+    assert statuses(read_to_end(connection)) == [201]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "expected"),
+    [
+        (HEAD + b"Content-Length: %d\r\n\r\n" % FAR_TOO_LARGE, [413]),
+        (NOBODY + b"Content-Length: %d\r\n\r\n" % FAR_TOO_LARGE, [401]),
+        (b"GARBAGE\r\n\r\n", [400]),
+        (CREATE * 2 + b"GARBAGE\r\n\r\n", [201, 201, 400]),
+        (request(HEAD, b'{"title": "planted"}'), [201]),
+    ],
+    ids=["too large", "no identity", "garbage", "garbage after requests", "close"],
+)
+def test_the_last_answer_arrives_although_more_is_sent(
+    connection: socket.socket, beginning: bytes, expected: list[int]
+) -> None:
+    connection.sendall(beginning + b"x" * FAR_TOO_LARGE)
+    assert statuses(read_to_end(connection)) == expected
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_client_that_has_closed_its_side_is_answered(connection: socket.socket, count: int) -> None:
+    connection.sendall(CREATE * count)
+    connection.shutdown(socket.SHUT_WR)
+    assert statuses(read_to_end(connection)) == [201] * count
+
+
+@pytest.mark.parametrize("rest", [b"POST /v1", HEAD + b"Content-Length: 100\r\n\r\n{"])
+def test_what_a_client_that_has_closed_its_side_has_not_sent_whole_is_dropped(
+    connection: socket.socket, rest: bytes
+) -> None:
+    connection.sendall(CREATE + rest)
+    connection.shutdown(socket.SHUT_WR)
+    assert statuses(read_to_end(connection)) == [201]
