@@ -1,6 +1,6 @@
 """Runs a statement for an owner: one log line, every row's owner compared, rows into tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import NoReturn
 from uuid import UUID
@@ -17,10 +17,14 @@ from domain.task import Task, UserId
 
 log = structlog.get_logger()
 
+Observer = Callable[[str, float, Mapping[str, object]], None]
+"""Is told of each operation: its name, its seconds, and what is logged of its end."""
+
 
 class TaskGateway:
-    def __init__(self, database: DatabaseExecutor) -> None:
+    def __init__(self, database: DatabaseExecutor, observer: Observer | None = None) -> None:
         self._database = database
+        self._observer = observer
         self.until = database.until
 
     async def run(
@@ -55,14 +59,17 @@ class TaskGateway:
             facts = {"outcome": type(error).__name__, "rows": 0}
             raise
         finally:
+            seconds = perf_counter() - started
             record(
                 "database",
                 operation=operation,
                 user_id=owner.value,
                 task_id=task_id and str(task_id),
-                duration_ms=round((perf_counter() - started) * 1000, 3),
+                duration_ms=round(seconds * 1000, 3),
                 **facts,
             )
+            if self._observer:
+                self._observer(operation, seconds, facts)
         return rows
 
     def _distrust(self) -> NoReturn:

@@ -16,6 +16,7 @@ from psycopg import sql
 from adapters.embedded_postgres import embedded_postgres
 from tests.databases import own_folder, with_parameters
 from tests.planted import PLANTED
+from tests.system.collector import Collector
 from tests.system.service import Service, assert_refused, clean_environment, client_of, run, serving
 
 ROOT = Path(__file__).parents[2]
@@ -125,13 +126,14 @@ def checkout() -> Iterator[Path]:
         yield folder
 
 
-def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path) -> None:
+def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path, collector: Collector) -> None:
     titles: list[str] = []
     for title in (f"{PLANTED} first", f"{PLANTED} second"):
         command = (sys.executable, "-c", "from entrypoints.cli import main; main()", "dev")
         # What the environment says of a database is none of its business.
         elsewhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "MIGRATION_DATABASE_URL": "postgresql://"}
-        with Service(elsewhere, command=command, cwd=checkout) as service:
+        asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address}
+        with Service(elsewhere | asked, command=command, cwd=checkout) as service:
             service.wait_for("/docs")
             request = service.wait_for("curl ").strip()
             service.wait_for(" ready ")
@@ -143,6 +145,7 @@ def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: 
                 titles = [task["title"] for task in client.get("/v1/tasks").json()["items"]]
             assert service.end(signal.SIGINT) == 0
     assert titles == [f"{PLANTED} second", "Buy milk", f"{PLANTED} first", "Buy milk"]
+    assert not collector.received  # telemetry is for `serve` only
 
 
 def test_a_second_dev_leaves_the_first_alone(checkout: Path) -> None:

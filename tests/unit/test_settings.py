@@ -240,3 +240,24 @@ def test_the_migrations_use_their_own_database_or_else_the_one_served_from(monke
 def test_a_missing_url_is_named_with_the_command_that_needs_none(database: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^DATABASE_URL: is not set .*taskward dev"):
         database(Settings.load())
+
+
+@pytest.mark.parametrize(
+    ("environment", "state"),
+    [
+        ({}, "off"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, "on"),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, "on"),
+        ({"OTEL_TRACES_EXPORTER": "none"}, "off"),
+        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, "on"),  # for metrics
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_TRACES_EXPORTER": ""}, "off"),
+        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SDK_DISABLED": "True"}, "off"),
+        ({"FASTAPI_OTEL_AUTO_CONFIGURE": "true"}, "off"),
+    ],
+)
+def test_telemetry_is_on_where_its_own_variables_ask(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], state: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert settings.telemetry() == state

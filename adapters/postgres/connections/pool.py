@@ -35,6 +35,10 @@ class ConnectionPool:
         self._opening: set[asyncio.Task[None]] = set()
         self._may_prepare = True
 
+    def in_use(self) -> int:
+        """How many connections are taken."""
+        return len(self._standing) - len(self._free)
+
     async def take(self) -> Connection:
         """A usable connection, to be given back. Raises psycopg's errors where none stands and none can be opened."""
         while self._free:
