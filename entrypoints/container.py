@@ -21,7 +21,7 @@ from entrypoints.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from adapters.postgres.gateway import Observer
+    from adapters.postgres.observer import Observer
     from entrypoints.http.dependencies import Readiness, Services
     from entrypoints.http.identity import Identity
 

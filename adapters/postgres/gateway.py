@@ -1,6 +1,6 @@
 """Runs a statement for an owner: one log line, every row's owner compared, rows into tasks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import perf_counter
 from typing import NoReturn
 from uuid import UUID
@@ -12,13 +12,11 @@ from adapters.postgres import failures
 from adapters.postgres.connections.connection import Rows
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import Statement
+from adapters.postgres.observer import Observer
 from domain.errors import OwnershipViolation, StorageError
 from domain.task import Task, UserId
 
 log = structlog.get_logger()
-
-Observer = Callable[[str, float, Mapping[str, object]], None]
-"""Is told of each operation: its name, its seconds, and what is logged of its end."""
 
 
 class TaskGateway:

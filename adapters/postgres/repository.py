@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 from adapters.postgres import statements
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import Statement
-from adapters.postgres.gateway import Observer, TaskGateway, task_of
+from adapters.postgres.gateway import TaskGateway, task_of
+from adapters.postgres.observer import Observer
 from domain.errors import IdempotencyKeyReused, TaskChanged, TaskNotFound
 from domain.idempotency import IdempotencyKey
 from domain.listing import FIRST_PAGE, ListQuery, TaskCounts, TaskPage
