@@ -10,12 +10,16 @@ from entrypoints.container import Container
 from entrypoints.settings import DevelopmentSettings, Settings
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, with_telemetry: bool = False) -> FastAPI:
     container = Container(settings=settings)
     container.logging()
     if isinstance(settings, DevelopmentSettings):
         _migrate(container)
     app = container.app()
+    if with_telemetry:
+        from entrypoints.telemetry import install  # noqa: PLC0415 - it takes an extra
+
+        install(app, container)
     _freeze_startup_objects()
     return app
 

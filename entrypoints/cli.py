@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 def dev() -> None:
     """Serve on an embedded PostgreSQL, for development: migrated, with reload; the data survive a restart."""
     on_stop(lambda *_: sys.exit(0))  # leaves by the contexts, which end the database
+    os.environ["OTEL_SDK_DISABLED"] = "true"  # telemetry is for `serve` only
     from adapters.embedded_postgres import embedded_postgres
     from adapters.unprivileged import default_folder
     from entrypoints.logs import configure_logging
@@ -88,16 +89,20 @@ def migrate() -> None:
 def serve(workers: int | None) -> None:
     """Serve on the database of DATABASE_URL, for production."""
     on_stop(lambda *_: os._exit(0))  # nothing is accepted before all is loaded
+    import structlog
+
     from entrypoints.container import Container
     from entrypoints.processes.listener import bind
     from entrypoints.processes.supervisor import run
-    from entrypoints.settings import Settings
+    from entrypoints.settings import Settings, telemetry
 
     settings = Settings.load(**({"workers": workers} if workers is not None else {}))
     container = Container(settings=settings)
     container.logging()
     variable, _ = settings.serving_database()
     _about(variable, container.wait_to_serve)
+    if telemetry() == "not installed":
+        structlog.get_logger().warning("telemetry is off", reason="taskward[telemetry] is not installed")
     run(settings, bind(settings), reload=False)
 
 

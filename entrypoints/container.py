@@ -20,6 +20,7 @@ from entrypoints.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from adapters.postgres.observer import Observer
     from entrypoints.http.dependencies import Readiness, Services
     from entrypoints.http.identity import Identity
 
@@ -38,10 +39,10 @@ async def running(database: DatabaseExecutor) -> AsyncIterator[None]:
 # Imported when they are called for: what only starts others, or migrates, need not load the application.
 
 
-def _tasks(database: DatabaseExecutor) -> TaskRepository:
+def _tasks(database: DatabaseExecutor, observer: "Observer | None") -> TaskRepository:
     from adapters.postgres.repository import PostgresTaskRepository  # noqa: PLC0415
 
-    return PostgresTaskRepository(database)
+    return PostgresTaskRepository(database, observer)
 
 
 def _identity(header: str) -> "Identity":
@@ -78,7 +79,8 @@ class Container(containers.DeclarativeContainer):
     )
     resources: providers.Provider[AbstractAsyncContextManager[None]] = providers.Factory(running, database)
 
-    tasks: providers.Provider[TaskRepository] = providers.Singleton(_tasks, database)
+    observer: "providers.Provider[Observer | None]" = providers.Object(None)
+    tasks: providers.Provider[TaskRepository] = providers.Singleton(_tasks, database, observer)
     readiness: "providers.Provider[Readiness]" = providers.Singleton(PostgresReadiness, database)
     identity: "providers.Provider[Identity]" = providers.Singleton(_identity, settings.provided.user_id_header)
 

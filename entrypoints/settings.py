@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -147,6 +148,15 @@ class DevelopmentSettings(Settings):
     def on(self, url: str) -> Self:
         """These, on this database, whatever the environment says: development must not touch any other."""
         return self.model_copy(update=dict.fromkeys(("database_url", "migration_database_url"), SecretStr(url)))
+
+
+def telemetry() -> Literal["off", "not installed", "on"]:
+    """What OpenTelemetry's own variables ask for, and whether the extra that it takes is there."""
+    asks = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_TRACES_EXPORTER") or "none"
+    if asks == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return "off"
+    has_extra = find_spec("opentelemetry.exporter") and find_spec("opentelemetry.exporter.otlp.proto.http")
+    return "on" if has_extra else "not installed"
 
 
 def _reason(message: str) -> str:

@@ -38,8 +38,10 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENV_FILE", os.devnull)
-    for name in DevelopmentSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    for name in [field.upper() for field in DevelopmentSettings.model_fields] + [
+        name for name in os.environ if name[:5] == "OTEL_"
+    ]:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from adapters.postgres import failures
 from adapters.postgres.connections.connection import Rows
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import Statement
+from adapters.postgres.observer import Observer
 from domain.errors import OwnershipViolation, StorageError
 from domain.task import Task, UserId
 
@@ -19,8 +20,9 @@ log = structlog.get_logger()
 
 
 class TaskGateway:
-    def __init__(self, database: DatabaseExecutor) -> None:
+    def __init__(self, database: DatabaseExecutor, observer: Observer | None = None) -> None:
         self._database = database
+        self._observer = observer
         self.until = database.until
 
     async def run(
@@ -55,14 +57,17 @@ class TaskGateway:
             facts = {"outcome": type(error).__name__, "rows": 0}
             raise
         finally:
+            seconds = perf_counter() - started
             record(
                 "database",
                 operation=operation,
                 user_id=owner.value,
                 task_id=task_id and str(task_id),
-                duration_ms=round((perf_counter() - started) * 1000, 3),
+                duration_ms=round(seconds * 1000, 3),
                 **facts,
             )
+            if self._observer:
+                self._observer(operation, seconds, facts)
         return rows
 
     def _distrust(self) -> NoReturn:

@@ -7,6 +7,7 @@ from adapters.postgres import statements
 from adapters.postgres.connections.executor import DatabaseExecutor
 from adapters.postgres.connections.guard import Statement
 from adapters.postgres.gateway import TaskGateway, task_of
+from adapters.postgres.observer import Observer
 from domain.errors import IdempotencyKeyReused, TaskChanged, TaskNotFound
 from domain.idempotency import IdempotencyKey
 from domain.listing import FIRST_PAGE, ListQuery, TaskCounts, TaskPage
@@ -15,8 +16,8 @@ from domain.task import Task, TaskChanges, TaskDraft, UserId, Versions
 
 
 class PostgresTaskRepository(TaskRepository):
-    def __init__(self, database: DatabaseExecutor) -> None:
-        self._gateway = TaskGateway(database)
+    def __init__(self, database: DatabaseExecutor, observer: Observer | None = None) -> None:
+        self._gateway = TaskGateway(database, observer)
 
     async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
         if key is None:

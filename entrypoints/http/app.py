@@ -74,7 +74,7 @@ def create_http_app(
         redirect_slashes=False,
         docs_url=None,  # ours needs no internet access
         redoc_url=None,
-        telemetry={"logs": False},  # that signal would carry titles and descriptions
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours exports nothing of what users write
     )
     app.dependency_overrides = MappingProxyType({})  # type: ignore[assignment]  # the container is overridden instead
     app.state.services = services

@@ -64,13 +64,13 @@ class OuterLayer:
         except Exception:  # answered by now
             log.exception("defect")
         finally:
-            log.info(
-                "request",
-                method=scope["method"],
-                route=getattr(inner.get("route"), "path_format", None),
-                status=status,
-                duration_ms=round((perf_counter() - started) * 1000, 3),
-            )
+            facts = scope["state"]["facts"] = {
+                "method": scope["method"],
+                "route": getattr(inner.get("route"), "path_format", None),
+                "status": status,
+                "duration_ms": round((perf_counter() - started) * 1000, 3),
+            }
+            log.info("request", **facts)
             structlog.contextvars.reset_contextvars(**bound)
 
     def _early_answer(self, scope: Scope, headers: dict[bytes, bytes]) -> ASGIApp | None:

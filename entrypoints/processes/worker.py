@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from multiprocessing.connection import Connection
+from time import monotonic
 from types import FrameType
 from typing import Final
 
@@ -16,7 +17,7 @@ from entrypoints.asgi import create_app
 from entrypoints.processes.listener import has_waiting, take_no_more
 from entrypoints.processes.signals import end_at_once
 from entrypoints.server.protocol import StrictHttpProtocol
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, telemetry
 
 BEAT_SECONDS: Final = 5
 """How often a worker shows its supervisor that its event loop runs; for the first time once it serves."""
@@ -39,6 +40,7 @@ class Server(uvicorn.Server):
             end_at_once(sig)
         self.should_exit = True
         self._app.state.is_ending = True
+        self._app.state.ends_by = monotonic() + (self.config.timeout_graceful_shutdown or 0)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._supervisor:
@@ -85,7 +87,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, listener: socket.socket, supervisor: Connection | None) -> None:
     """Serves until a signal to stop."""
-    app = create_app(settings)
+    app = create_app(settings, with_telemetry=telemetry() == "on")
     config = uvicorn.Config(
         app,
         http=StrictHttpProtocol,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import own_folder
+from tests.system.collector import Collector, collecting
 
 
 @pytest.fixture
@@ -13,3 +14,9 @@ def server_folder() -> Iterator[Path]:
     """For an embedded server of the test's own."""
     with own_folder() as folder:
         yield folder / "postgres"
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector

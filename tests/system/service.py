@@ -152,4 +152,5 @@ def _planted(environment: dict[str, str]) -> dict[str, str]:
 def clean_environment() -> dict[str, str]:
     """This one, without what configures the service: neither a variable nor a file."""
     ours = {field.upper() for field in DevelopmentSettings.model_fields}
-    return {name: value for name, value in os.environ.items() if name not in ours} | {"ENV_FILE": os.devnull}
+    environment = {name: value for name, value in os.environ.items() if name not in ours and name[:5] != "OTEL_"}
+    return environment | {"ENV_FILE": os.devnull}

@@ -16,6 +16,7 @@ from psycopg import sql
 from adapters.embedded_postgres import embedded_postgres
 from tests.databases import own_folder, with_parameters
 from tests.planted import PLANTED
+from tests.system.collector import Collector
 from tests.system.service import Service, assert_refused, clean_environment, client_of, run, serving
 
 ROOT = Path(__file__).parents[2]
@@ -128,12 +129,13 @@ def checkout() -> Iterator[Path]:
 DEV = (sys.executable, "-c", "from entrypoints.cli import main; main()", "dev")
 
 
-def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path) -> None:
+def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path, collector: Collector) -> None:
     titles: list[str] = []
     for title in (f"{PLANTED} first", f"{PLANTED} second"):
         # What the environment says of a database is none of its business.
         elsewhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "MIGRATION_DATABASE_URL": "postgresql://"}
-        with Service(elsewhere, command=DEV, cwd=checkout) as service:
+        asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address}
+        with Service(elsewhere | asked, command=DEV, cwd=checkout) as service:
             service.wait_for("/docs")
             service.wait_for("PORT=")
             request = service.wait_for("curl ").strip()
@@ -149,6 +151,7 @@ def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: 
             assert service.end(signal.SIGINT) == 0
             assert not [line for line in service.lines if "[uvicorn" in line or "=None" in line]
     assert [title for title in titles if title != "Buy milk"] == [f"{PLANTED} second", f"{PLANTED} first"]
+    assert not collector.received  # telemetry is for `serve` only
 
 
 def test_dev_migrates_at_reload_and_refuses_data_of_a_newer_checkout(checkout: Path) -> None:

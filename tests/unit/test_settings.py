@@ -259,3 +259,24 @@ def test_development_answers_for_its_own_hosts(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("HOST", host)
     assert DevelopmentSettings.load().own_hosts == {"localhost", "127.0.0.1", "[::1]"} | own
     assert not Settings.load().own_hosts
+
+
+@pytest.mark.parametrize(
+    ("environment", "state"),
+    [
+        ({}, "off"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, "on"),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, "on"),
+        ({"OTEL_TRACES_EXPORTER": "none"}, "off"),
+        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, "on"),  # for metrics
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_TRACES_EXPORTER": ""}, "off"),
+        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SDK_DISABLED": "True"}, "off"),
+        ({"FASTAPI_OTEL_AUTO_CONFIGURE": "true"}, "off"),
+    ],
+)
+def test_telemetry_is_on_where_its_own_variables_ask(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], state: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert settings.telemetry() == state

@@ -85,6 +85,11 @@ class DatabaseExecutor:
         self._shares.has_succeeded(user)
         return rows
 
+    def usage(self) -> tuple[int, int]:
+        """How many connections are in use, and how many operations wait for one. Any thread may ask."""
+        in_use = self._pool.in_use()
+        return in_use, max(0, len(self._accepted) - in_use)
+
     def distrust(self) -> None:
         """Leaves all connections and prepares no more: for when one has been seen to cross answers."""
         self._pool.prepare_no_more()

@@ -43,6 +43,10 @@ class ConnectionPool:
         self._may_prepare = True
         self._last_left = -inf
 
+    def in_use(self) -> int:
+        """How many connections are taken."""
+        return len(self._standing) - len(self._free)
+
     async def take(self) -> Connection:
         """A usable connection, to be given back. Raises psycopg's errors where none stands and none can be opened."""
         while self._free:
