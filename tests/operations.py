@@ -80,5 +80,8 @@ NOT_HEAD = {name: request for name, request in ON_ONE.items() if name != "head"}
 ON_ALL = {
     "create": Request("POST", "", _BODY),
     "list": Request("GET", ""),
+    "counts": Request("GET", "/counts"),
+    "patch all": Request("PATCH", "?completed=false", {"completed": True}),
+    "delete all": Request("DELETE", "?completed=true"),
 }
 """By name; the path follows `/v1/tasks`."""

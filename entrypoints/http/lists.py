@@ -3,15 +3,16 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import Query, Request
-from fastapi.responses import Response
+from fastapi import Body, Query, Request
+from fastapi.responses import JSONResponse, Response
 
 from entrypoints.http import cursors, openapi, schemas
-from entrypoints.http.bodies import JSON
+from entrypoints.http.bodies import JSON, MERGE_PATCH
 from entrypoints.http.conditional import IfNoneMatch, etag_of, is_known
 from entrypoints.http.dependencies import CurrentUser, Tasks
-from entrypoints.http.queries import PageQuery
+from entrypoints.http.queries import PageQuery, StateQuery
 from entrypoints.http.route import task_router
+from entrypoints.http.schemas import StateChange
 
 router = task_router()
 
@@ -40,3 +41,32 @@ async def list_tasks(
     if is_known(headers["ETag"], known):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=JSON)
+
+
+@router.get("/counts", response_model=schemas.Counts, responses={200: openapi.COUNTED})
+async def count_tasks(user: CurrentUser, tasks: Tasks) -> Response:
+    """Count the calling user's tasks by state."""
+    counts = await tasks.count(user)
+    return JSONResponse({"open": counts.open, "completed": counts.completed})
+
+
+@router.patch(
+    "",
+    response_model=schemas.Changed,
+    responses={200: openapi.CHANGED, **openapi.BODY},
+    openapi_extra=openapi.also_as(JSON, StateChange),
+)
+async def update_tasks(
+    user: CurrentUser,
+    tasks: Tasks,
+    query: Annotated[StateQuery, Query()],
+    body: Annotated[StateChange, Body(media_type=MERGE_PATCH)],
+) -> Response:
+    """Complete, or reopen, all of the calling user's tasks in one state at once."""
+    return JSONResponse({"changed": await tasks.update_all(user, completed=query.completed, to=body.completed)})
+
+
+@router.delete("", response_model=schemas.Deleted, responses={200: openapi.DELETED_MANY, **openapi.WRITE})
+async def delete_tasks(user: CurrentUser, tasks: Tasks, query: Annotated[StateQuery, Query()]) -> Response:
+    """Delete all of the calling user's tasks in one state at once."""
+    return JSONResponse({"deleted": await tasks.delete_all(user, completed=query.completed)})

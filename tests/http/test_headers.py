@@ -60,7 +60,8 @@ async def test_where_get_is_unknown_head_is_too(client: httpx2.AsyncClient, as_a
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/v1/tasks", "GET, HEAD, POST"),
+        ("/v1/tasks", "DELETE, GET, HEAD, PATCH, POST"),
+        ("/v1/tasks/counts", "GET, HEAD"),
         ("{task}", "DELETE, GET, HEAD, PATCH, PUT"),
         ("{task}/toggle", "POST"),
         ("/health/live", "GET, HEAD"),

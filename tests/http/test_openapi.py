@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 from entrypoints.container import Container
 from entrypoints.http.problems import ALL_PROBLEMS
 from tests.http.conftest import client_of
+from tests.operations import ON_ALL, ON_ONE
 
 SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"
 
@@ -47,6 +48,9 @@ def test_every_operation_tells_every_status_that_can_occur(document: dict[str, A
     expected = {
         "post /v1/tasks": {"200", "201"} | everywhere | with_body,
         "get /v1/tasks": {"200", "304"} | everywhere,
+        "patch /v1/tasks": {"200"} | everywhere | with_body,
+        "delete /v1/tasks": {"200"} | everywhere | write,
+        "get /v1/tasks/counts": {"200"} | everywhere,
         "get /v1/tasks/{task_id}": {"200", "304", "404", "412"} | everywhere,
         "put /v1/tasks/{task_id}": {"200", "404", "412"} | everywhere | with_body,
         "patch /v1/tasks/{task_id}": {"200", "404", "412"} | everywhere | with_body,
@@ -58,13 +62,20 @@ def test_every_operation_tells_every_status_that_can_occur(document: dict[str, A
     assert {name: set(operation["responses"]) for name, operation in _operations(document).items()} == expected
 
 
+def test_every_route_on_tasks_is_among_the_operations(document: dict[str, Any]) -> None:
+    listed = {f"{one.method} /v1/tasks/{{task_id}}{one.path}" for name, one in ON_ONE.items() if name != "head"}
+    listed |= {f"{request.method} /v1/tasks{request.path.partition('?')[0]}" for request in ON_ALL.values()}
+    routes = {name for name in _operations(document) if "/v1/" in name}
+    assert {f"{method.lower()} {path}" for method, path in (one.split(" ", 1) for one in listed)} == routes
+
+
 def test_every_operation_has_a_name_and_words_of_its_own(document: dict[str, Any]) -> None:
     operations = _operations(document).values()
     ids = [operation["operationId"] for operation in operations]
     assert ids == [
-        *["create_task", "list_tasks"],
+        *["create_task", "list_tasks", "update_tasks", "delete_tasks"],
         *["get_task", "replace_task", "update_task", "delete_task", "toggle_task"],
-        *["live", "ready"],
+        *["count_tasks", "live", "ready"],
     ]
     assert all(operation["summary"] and operation["description"] for operation in operations)
 

@@ -57,8 +57,12 @@ class Journey:
         self.send(owner, "POST ", {**TASK, "title": ""}, then=422, by=0)
         task = self.send(owner, "POST ", TASK, then=201)
         cursor = self.send(owner, "GET ?limit=1", then=200)["next_cursor"]
+        oldest = self.send(owner, "GET ?limit=1&order=oldest", then=200)["next_cursor"]
         for query in ("", "?completed=false", f"?cursor={cursor}", f"?completed=true&cursor={cursor}"):
             self.send(owner, f"GET {query}", then=200)
+        for query in ("?", "?completed=false&", f"?cursor={oldest}&", f"?completed=true&cursor={oldest}&"):
+            self.send(owner, f"GET {query}order=oldest", then=200)
+        self.send(owner, "GET /counts", then=200)
         self.send(owner, "GET /not-a-uuid", then=422, by=0)
         self.send(owner, f"GET /{task['id']}", then=304, If_None_Match=task["etag"])
         for fields in (fields for size in (1, 2, 3) for fields in combinations(CHANGES, size)):
@@ -71,6 +75,8 @@ class Journey:
             self.send(owner, request, body, then=412, by=why, If_Match='"1"')
             etag = self.send(owner, f"GET /{task['id']}", then=200)["etag"]
             self.send(owner, request, body, then=204 if name == "delete" else 200, If_Match=etag)
+        self.send(owner, "PATCH ?completed=false", {"completed": True}, then=200)
+        self.send(owner, "DELETE ?completed=true", then=200)
 
     def trespass(self, task: dict[str, Any]) -> None:
         """All that can be asked of one task: of somebody else's, and of one that never was."""
