@@ -52,6 +52,7 @@ def _identity(header: str) -> "Identity":
 
 
 def _app(services: "Services", **options: Any) -> "FastAPI":
+    from adapters.postgres import repository  # noqa: F401, PLC0415 - so that no request waits for it
     from entrypoints.http.app import create_http_app  # noqa: PLC0415
 
     return create_http_app(services, **options)

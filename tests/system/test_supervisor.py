@@ -1,0 +1,157 @@
+"""The supervisor replaces workers, survives what goes wrong, and ends with an honest exit code."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+
+import psutil
+import pytest
+
+from tests.system.service import PATIENCE_SECONDS, TASK, TASKWARD, Service, run, serving
+
+ROOT = Path(__file__).parents[2]
+TWO = {"WORKERS": "2"}
+
+
+def workers_of(service: Service) -> list[psutil.Process]:
+    """Those that serve; the library's own helper is none."""
+    children = psutil.Process(service.process.pid).children()
+    running = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if "spawn_main" in " ".join(child.cmdline())]
+
+
+def program(folder: Path, worker: str = "") -> tuple[str, ...]:
+    """The command out of a copy of the sources in this folder; its workers begin with these statements."""
+    for package in ("domain", "adapters", "entrypoints", "migrations"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "entrypoints" / "asgi.py").open("a") as module:
+        module.write(worker)
+    script = folder / "program.py"
+    script.write_text("if __name__ == '__main__':\n    from entrypoints.cli import main\n    main()\n")
+    return (sys.executable, str(script), "serve")
+
+
+def test_a_worker_that_dies_is_replaced_and_said_so(database_url: str) -> None:
+    with serving(database_url, **TWO) as (service, client):
+        service.wait_for('"ready"')
+        workers_of(service)[0].kill()
+        assert '"exit_code":-9' in service.wait_for('"worker ended"')
+        service.wait_for('"ready"')
+        assert client.post("/v1/tasks", json=TASK).status_code == 201
+        assert service.end() == 0
+
+
+def test_workers_that_die_at_start_end_the_service_with_exit_code_1(database_url: str, tmp_path: Path) -> None:
+    command = program(tmp_path, "import os\nos._exit(9)\n")
+    with Service({"DATABASE_URL": database_url} | TWO, command=command) as service:
+        service.wait_for('"workers do not start"')
+        assert service.process.wait(PATIENCE_SECONDS) == 1
+    assert {event["exit_code"] for event in service.events("worker ended")} == {9}
+
+
+def test_a_supervisor_whose_program_is_gone_still_serves_and_obeys(database_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "program"
+    folder.mkdir()
+    with Service({"DATABASE_URL": database_url} | TWO, command=program(folder), cwd=folder) as service:
+        client = service.wait_until_ready()
+        service.wait_for('"ready"')
+        shutil.rmtree(folder)
+        workers_of(service)[0].kill()
+        service.wait_for('"worker not started"')
+        with client:
+            assert client.post("/v1/tasks", json=TASK, headers={"Connection": "close"}).status_code == 201
+        assert service.end() == 0
+
+
+def test_the_workers_have_the_settings_of_the_start(database_url: str, tmp_path: Path) -> None:
+    env_file = tmp_path / "settings"
+    env_file.write_text(f"DATABASE_URL={database_url}\nUSER_ID_HEADER=X-Before\nWORKERS=2\n")
+    with Service({"ENV_FILE": str(env_file)}) as service, service.wait_until_ready() as client:
+        service.wait_for('"ready"')
+        env_file.write_text("DATABASE_URL=postgresql://nobody@127.0.0.1:1/x\nUSER_ID_HEADER=X-After\n")
+        before = workers_of(service)
+        for worker in before:
+            worker.kill()
+        for _ in before:
+            service.wait_for('"ready"')
+        assert client.post("/v1/tasks", json=TASK, headers={"X-Before": "alice"}).status_code == 201
+
+
+def test_settings_out_of_a_pipe_reach_every_worker_and_no_environment(database_url: str, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.write_text(f"DATABASE_URL={database_url}\nWORKERS=2\nUSER_ID_HEADER=X-Secret\n")
+    command = ("bash", "-c", f"ENV_FILE=<(cat {secrets}) exec {TASKWARD} serve")
+    with Service({}, command=command) as service, service.wait_until_ready():
+        service.wait_for('"ready"')
+        for worker in workers_of(service):
+            assert "X-Secret" not in " ".join([*worker.cmdline(), *worker.environ().values()])
+        assert service.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_log_rotations_signals_to_all_processes_end_none(database_url: str, number: signal.Signals) -> None:
+    with serving(database_url, **TWO) as (service, client):
+        service.wait_for('"ready"')
+        os.killpg(service.process.pid, number)
+        assert client.post("/v1/tasks", json=TASK).status_code == 201
+        assert service.end() == 0
+    assert service.events("worker ended") == []
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_under_nohup_a_closed_terminal_ends_nothing(database_url: str, workers: str) -> None:
+    command = ("bash", "-c", f"trap '' HUP; exec {TASKWARD} serve")
+    with Service({"DATABASE_URL": database_url, "WORKERS": workers}, command=command) as service:
+        client = service.wait_until_ready()
+        os.killpg(service.process.pid, signal.SIGHUP)
+        with client:
+            assert client.post("/v1/tasks", json=TASK).status_code == 201
+        assert service.end() == 0
+
+
+def test_a_first_process_obeys_a_signal_while_it_loads(database_url: str) -> None:
+    """In a container, whose first process ignores what it has no handler for: before Python runs, nobody has one."""
+    namespace = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not make a PID namespace")
+    with Service({"DATABASE_URL": database_url}, command=(*namespace, TASKWARD, "serve")) as service:
+        (first,) = children_of(service.process.pid)
+        while service.process.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                first.terminate()
+                first.wait(0.1)
+        assert service.process.returncode in (0, 128 + signal.SIGTERM)
+    assert service.events("ready") == []
+
+
+def children_of(pid: int) -> list[psutil.Process]:
+    """Once there are any that have become the program."""
+    until = monotonic() + PATIENCE_SECONDS
+    while monotonic() < until:
+        children = [child for child in psutil.Process(pid).children() if "taskward" in " ".join(child.cmdline())]
+        if children:
+            return children
+    raise TimeoutError("there are none")
+
+
+def test_what_only_starts_others_loads_no_application() -> None:
+    script = "import adapters.embedded_postgres, entrypoints.processes.supervisor, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
+    assert "entrypoints.settings" in loaded
+    assert {"fastapi", "starlette", "uvicorn", "sqlmodel", "entrypoints.container"} & set(loaded) == set()
+
+
+def test_the_command_line_loads_next_to_nothing() -> None:
+    script = "import entrypoints.cli, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
+    assert {"pydantic", "structlog", "psycopg", "asyncio"} & set(loaded) == set()
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").stdout == f"taskward {version('taskward')}\n"
