@@ -50,7 +50,6 @@ def _parser() -> argparse.ArgumentParser:
 def dev() -> None:
     """Serve on an embedded PostgreSQL, for development: migrated, with reload; the data survive a restart."""
     on_stop(lambda *_: sys.exit(0))  # leaves by the contexts, which end the database
-    os.environ["OTEL_SDK_DISABLED"] = "true"  # telemetry is for `serve` only
     from adapters.embedded_postgres import embedded_postgres
     from adapters.unprivileged import default_folder
     from entrypoints.logs import configure_logging
@@ -94,14 +93,14 @@ def serve(workers: int | None) -> None:
     from entrypoints.container import Container
     from entrypoints.processes.listener import bind
     from entrypoints.processes.supervisor import run
-    from entrypoints.settings import Settings, telemetry
+    from entrypoints.settings import Settings
 
     settings = Settings.load(**({"workers": workers} if workers is not None else {}))
     container = Container(settings=settings)
     container.logging()
     variable, _ = settings.serving_database()
     _about(variable, container.wait_to_serve)
-    if telemetry() == "not installed":
+    if settings.telemetry() == "not installed":
         structlog.get_logger().warning("telemetry is off", reason="taskward[telemetry] is not installed")
     run(settings, bind(settings), reload=False)
 

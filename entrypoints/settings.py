@@ -132,6 +132,14 @@ class Settings(BaseSettings):
             return self.serving_database()
         return "MIGRATION_DATABASE_URL", self.migration_database_url.get_secret_value()
 
+    def telemetry(self) -> Literal["off", "not installed", "on"]:
+        """What OpenTelemetry's own variables ask for, and whether the extra that it takes is there."""
+        asks = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_TRACES_EXPORTER") or "none"
+        if asks == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+            return "off"
+        has_extra = find_spec("opentelemetry.exporter") and find_spec("opentelemetry.exporter.otlp.proto.http")
+        return "on" if has_extra else "not installed"
+
 
 class DevelopmentSettings(Settings):
     """Of `taskward dev`, which migrates its own database whenever it loads the program."""
@@ -145,18 +153,12 @@ class DevelopmentSettings(Settings):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
 
+    def telemetry(self) -> Literal["off"]:
+        return "off"
+
     def on(self, url: str) -> Self:
         """These, on this database, whatever the environment says: development must not touch any other."""
         return self.model_copy(update=dict.fromkeys(("database_url", "migration_database_url"), SecretStr(url)))
-
-
-def telemetry() -> Literal["off", "not installed", "on"]:
-    """What OpenTelemetry's own variables ask for, and whether the extra that it takes is there."""
-    asks = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_TRACES_EXPORTER") or "none"
-    if asks == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return "off"
-    has_extra = find_spec("opentelemetry.exporter") and find_spec("opentelemetry.exporter.otlp.proto.http")
-    return "on" if has_extra else "not installed"
 
 
 def _reason(message: str) -> str:

@@ -38,10 +38,9 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENV_FILE", os.devnull)
-    for name in [field.upper() for field in DevelopmentSettings.model_fields] + [
-        name for name in os.environ if name[:5] == "OTEL_"
-    ]:
-        monkeypatch.delenv(name, raising=False)
+    ours = {field.upper() for field in DevelopmentSettings.model_fields}
+    for name in [name for name in os.environ if name in ours or name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

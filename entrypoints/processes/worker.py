@@ -17,7 +17,7 @@ from entrypoints.asgi import create_app
 from entrypoints.processes.listener import has_waiting, take_no_more
 from entrypoints.processes.signals import end_at_once
 from entrypoints.server.protocol import StrictHttpProtocol
-from entrypoints.settings import Settings, telemetry
+from entrypoints.settings import Settings
 
 BEAT_SECONDS: Final = 5
 """How often a worker shows its supervisor that its event loop runs; for the first time once it serves."""
@@ -87,7 +87,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, listener: socket.socket, supervisor: Connection | None) -> None:
     """Serves until a signal to stop."""
-    app = create_app(settings, with_telemetry=telemetry() == "on")
+    app = create_app(settings, with_telemetry=settings.telemetry() == "on")
     config = uvicorn.Config(
         app,
         http=StrictHttpProtocol,

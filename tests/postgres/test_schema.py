@@ -1,5 +1,6 @@
 """The schema that the migrations make: exactly the contract's, and kept by the server against any other writer."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from unicodedata import category
@@ -9,9 +10,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.schema.revisions import create_migration_engine
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from adapters.postgres.table import TaskRow
-from tests.databases import fingerprint
+from tests.databases import fingerprint, own_database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # All that PostgreSQL can store, beyond the first 65,536 a sample.
@@ -19,6 +20,14 @@ CHARACTERS = [chr(point) for point in chain(range(1, 0xD800), range(0xE000, 0x10
 WHITE_SPACE = [character for character in CHARACTERS if not character.strip()]
 CONTROL = [character for character in CHARACTERS if category(character) == "Cc"]
 INDEX = "ix_tasks_user_id_created_at_id"
+
+
+@pytest.fixture(scope="module")
+def database_url(server_url: str) -> Iterator[str]:
+    """A migrated database that no other test has put anything into."""
+    with own_database(server_url) as url:
+        upgrade(create_migration_engine(url))
+        yield url
 
 
 def test_the_schema_is_the_contracts_and_nothing_else(out_of_band: psycopg.Connection) -> None:

@@ -46,7 +46,8 @@ def watched(database_url: str) -> Iterator[Watched]:
         with serving(database_url, **ONE_AT_A_TIME, **BY_THE_END, **asked) as (service, client):
             client.headers |= USER
             made = client.post("/v1/tasks", json=TASK, headers=CALLER | {"Idempotency-Key": "secretive"})
-            task, task_id = made.headers["location"], made.json()["id"]
+            task_id = made.json()["id"]
+            task = f"/v1/tasks/{task_id}"
             for wrong in ("/v1/tasks?secretive=1", f"{task}?secretive=1", "/secretive", f"/v1/tasks/{uuid4()}"):
                 client.get(wrong)
             client.head(task)
@@ -244,12 +245,14 @@ def test_asked_for_without_the_extra_it_says_so_once(database_url: str, tmp_path
 def test_unless_it_is_asked_for_nothing_of_it_is_loaded(database_url: str) -> None:
     look = """
 import sys
-from entrypoints.processes.worker import create_app, telemetry
+from entrypoints.processes.worker import create_app
 from entrypoints.settings import Settings
-app = create_app(Settings.load(), with_telemetry=telemetry() == "on")
+settings = Settings.load()
+app = create_app(settings, with_telemetry=settings.telemetry() == "on")
 print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
 print(app.middleware_stack, app.state.services.observer())
+print({app._telemetry[signal] for signal in ("tracing", "metrics", "logs")})  # the framework's own
 """
     environment = clean_environment() | {"DATABASE_URL": database_url}
     seen = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True)
-    assert seen.stdout.splitlines() == ["[]", "None None"]
+    assert seen.stdout.splitlines() == ["[]", "None None", "{False}"]

@@ -279,4 +279,5 @@ def test_telemetry_is_on_where_its_own_variables_ask(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert settings.telemetry() == state
+    assert Settings.load().telemetry() == state
+    assert DevelopmentSettings.load().telemetry() == "off"
