@@ -15,12 +15,19 @@ def engine() -> Engine:
     return given if isinstance(given, Engine) else create_migration_engine(Settings.load().migration_database()[1])
 
 
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Others may have tables of their own in the database: no revision of ours is to drop them."""
+    return kind != "table" or name in TaskRow.metadata.tables
+
+
 with changing(engine()) as connection:
     context.configure(
         connection=connection,
         target_metadata=TaskRow.metadata,
+        include_name=is_ours,
         compare_type=True,
         compare_server_default=True,
         autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", primary_key.__name__],
     )
-    context.run_migrations()
+    with context.begin_transaction():  # which is `changing`'s own, but for --sql it writes BEGIN and COMMIT
+        context.run_migrations()

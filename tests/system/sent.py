@@ -28,7 +28,8 @@ class Sent(NamedTuple):
 
     @property
     def is_on_tasks(self) -> bool:
-        return "tasks" in self.sql
+        """Whether it is about tasks themselves: readiness asks the catalogues about their table."""
+        return "tasks" in self.sql and "alembic_version" not in self.sql
 
     def owners(self) -> list[str]:
         """The values that the owner of the rows is bound to."""
