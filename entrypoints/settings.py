@@ -1,15 +1,14 @@
 """Configuration by environment, or by a file. Every field is one variable of the same name in capitals."""
 
 import os
-import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from entrypoints.setting_types import FreeHeader, Headers, Origins, PostgresUrl
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 HOME: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path()
@@ -18,57 +17,6 @@ HOME: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path()
 
 class ConfigurationError(Exception):
     """The environment does not say what it must. The text names each variable and never quotes a value."""
-
-
-def _postgres_url(value: SecretStr) -> SecretStr:
-    """The URL in the spelling that libpq knows."""
-    scheme, separator, rest = value.get_secret_value().strip().partition("://")
-    url = f"postgresql://{rest}"
-    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise ValueError("must begin with postgresql://")
-    try:
-        parameters = conninfo_to_dict(url)
-    except (psycopg.ProgrammingError, UnicodeError):  # their texts quote the password
-        raise ValueError("is not a URL that libpq understands") from None
-    try:
-        for host in str(parameters.get("host") or "").split(","):
-            if not host.startswith(("/", "@")):  # of a Unix socket
-                host.encode("idna")
-    except UnicodeError:
-        raise ValueError("must give hosts whose names can be looked up") from None
-    # What follows a bare @ or / in a password is taken for host, port or database, and errors would quote it.
-    authority, _, path = rest.partition("?")[0].partition("/")
-    ports = str(parameters.get("port") or "").split(",")
-    if authority.count("@") > 1 or "@" in path or not all(port.isdecimal() for port in ports if port):
-        raise ValueError("must give ports as numbers, and special characters of a password percent-encoded")
-    return SecretStr(url)
-
-
-def _split(value: Any) -> Any:
-    return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
-
-
-def _origin(value: str) -> str:
-    """As browsers send it in the Origin header (RFC 6454 section 6.2)."""
-    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", value):
-        raise ValueError("must list origins such as https://app.example.com, without a path, separated by commas")
-    return value
-
-
-def _header(value: str) -> str:
-    if not re.fullmatch("[A-Za-z0-9-]+", value):
-        raise ValueError("must list names of headers such as Authorization, separated by commas")
-    return value
-
-
-def _free_header(value: str) -> str:
-    taken = {"host", "origin", "connection", "content-type", "content-length", "transfer-encoding", "idempotency-key"}
-    if value.lower() in taken | {"if-match", "if-none-match", "x-request-id"}:
-        raise ValueError("must not be a header that has a meaning of its own")
-    return value
-
-
-PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
 class Settings(BaseSettings):
@@ -88,9 +36,9 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(default=75, ge=1, le=3600)
     shutdown_grace_seconds: int = Field(default=10, ge=1, le=3600)
 
-    user_id_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$"), AfterValidator(_free_header)] = "X-User-Id"
-    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)] = ()
-    cors_headers: Annotated[tuple[Annotated[str, AfterValidator(_header)], ...], NoDecode, BeforeValidator(_split)] = ()
+    user_id_header: FreeHeader = "X-User-Id"
+    cors_origins: Origins = ()
+    cors_headers: Headers = ()
     max_body_bytes: int = Field(default=256 * 1024, ge=1)
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
