@@ -154,7 +154,9 @@ class User:
         assert answer.status_code == 200
         before, after = (datetime.fromisoformat(seen["updated_at"]) for seen in (task, answer.json()))
         assert after > before or body == {}
-        self._learn(answer, task | foretold | {"updated_at": answer.json()["updated_at"]})
+        self._learn(
+            answer, task | foretold | {"updated_at": answer.json()["updated_at"], "etag": answer.headers["etag"]}
+        )
         assert (answer.headers["etag"] == one.etag) == (body == {})
 
     async def _delete(self) -> None:
