@@ -26,7 +26,9 @@ PATIENCE_SECONDS = 20
 
 
 def test_a_silent_network_is_noticed_in_time_or_in_the_time_that_the_url_says() -> None:
-    ours = libpq_parameters("postgresql://user@host/tasks")
+    ours = libpq_parameters("postgresql://user@host/tasks", 7)
+    assert ours["connect_timeout"] == 7
+    assert libpq_parameters("postgresql://user@host/tasks?connect_timeout=3", 7)["connect_timeout"] == "3"
     theirs = libpq_parameters("postgresql://user@host/tasks?keepalives_idle=7&tcp_user_timeout=7000")
     assert ours["keepalives_idle"] + ours["keepalives_interval"] * ours["keepalives_count"] == 45
     assert ours["tcp_user_timeout"] == 10_000

@@ -26,7 +26,6 @@ CANCEL_SECONDS: Final = 1.0
 # A silent network is noticed within 45 s on an idle connection, within 10 s on one that waits for an acknowledgement.
 _DEFAULTS: Final = {
     "application_name": "taskward",
-    "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -104,7 +103,7 @@ class Connector:
     """Opens connections that send only the allowed statements. `url` is a libpq URI, `timeout` in seconds."""
 
     def __init__(self, url: str, allowed: Collection[Statement], *, timeout: int = 5, prepares: str = "auto") -> None:
-        self._parameters = {"connect_timeout": timeout} | libpq_parameters(url)
+        self._parameters = libpq_parameters(url, timeout)
         self._cursor = cursor_for(allowed)
         self._timeout = timeout
         self._prepares = prepares
@@ -126,9 +125,9 @@ class Connector:
             raise
 
 
-def libpq_parameters(url: str) -> dict[str, Any]:
-    """What the URL says, as libpq understands it, over our defaults."""
-    parameters = _DEFAULTS | conninfo_to_dict(url) | {"client_encoding": "utf8"}
+def libpq_parameters(url: str, timeout: int = 5) -> dict[str, Any]:
+    """What the URL says, as libpq understands it, over our defaults; `timeout`, in seconds, is for a login."""
+    parameters = _DEFAULTS | {"connect_timeout": timeout} | conninfo_to_dict(url) | {"client_encoding": "utf8"}
     if parameters.get("sslrootcert") == "system":
         _find_the_systems_authorities()
     return parameters

@@ -76,7 +76,7 @@ def wait_until_ready(url: str, *, timeout: int, patience: float, schema: bool = 
     A server that is only waking up is waited for, `patience` seconds; what waiting cannot mend is raised at once.
     `timeout` seconds bound one login. Raises a `StorageError` that says what is wrong, and quotes no password.
     """
-    attempts = _Attempts(libpq_parameters(url) | {"connect_timeout": timeout}, schema=schema)
+    attempts = _Attempts(libpq_parameters(url, timeout), schema=schema)
     attempts.start()
     attempts.join(patience)
     if attempts.failure:
