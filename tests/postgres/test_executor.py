@@ -451,6 +451,16 @@ async def test_at_closing_what_was_accepted_may_finish(database_url: str, gate: 
     assert await waiting
 
 
+async def test_at_closing_a_write_without_a_caller_is_given_up(database_url: str, gate: Gate) -> None:
+    database = executor_on(database_url, PASS, deadline=300)
+    writing = asyncio.ensure_future(database.run(PASS, gate.parameters))
+    await gate.until_waiting()
+    writing.cancel()
+    await asyncio.wait([writing])
+    await asyncio.wait_for(database.close(), PATIENCE_SECONDS)
+    await gate.until_waiting(0)
+
+
 async def test_at_closing_what_does_not_end_is_ended(
     database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

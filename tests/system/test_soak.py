@@ -27,7 +27,7 @@ from tests.system.service import run, serving, wait_for_recovery
 SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 SEED = os.environ.get("SOAK_SEED", "1")
 CLIENTS = 8
-SETTINGS = {"DATABASE_DEADLINE_SECONDS": "1", "DATABASE_CONNECTIONS": "4", "DATABASE_QUEUE": "8"}
+SETTINGS = {"DATABASE_DEADLINE_SECONDS": "1", "DATABASE_CONNECTIONS": "4", "DATABASE_QUEUE": "4"}
 
 
 def test_whatever_befalls_the_database_what_is_stored_is_what_was_answered(server_folder: Path) -> None:

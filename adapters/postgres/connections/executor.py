@@ -70,6 +70,7 @@ class DatabaseExecutor:
         try:
             await asyncio.wait((task,), timeout=until - loop.time())
         except asyncio.CancelledError:  # the client has gone: a read is given up, a write may run to its end
+            operation.has_caller = False
             loop.call_at(loop.time() if statement.is_read else until, self._give_up, task)
             raise
         if not task.done():
@@ -95,7 +96,10 @@ class DatabaseExecutor:
         self._pool.prepare_no_more()
 
     async def close(self) -> None:
-        """What was accepted may finish, for twice the deadline at most. Then every connection is closed."""
+        """What somebody waits for may finish, for twice the deadline at most. Then every connection is closed."""
+        for task, operation in self._accepted.items():
+            if not operation.has_caller:
+                self._give_up(task)
         if self._accepted:
             await asyncio.wait(self._accepted, timeout=2 * self._deadline)
         for task, operation in self._accepted.items():

@@ -15,6 +15,7 @@ class Operation:
     about: Hashable
     user: Hashable
     accepted: float
+    has_caller: bool = True
     connection: Connection | None = None
     """While its statement runs."""
     has_ended: asyncio.Event | None = None
