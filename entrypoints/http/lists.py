@@ -3,11 +3,11 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import Body, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from entrypoints.http import cursors, openapi, schemas
-from entrypoints.http.bodies import JSON, MERGE_PATCH
+from entrypoints.http.bodies import JSON
 from entrypoints.http.conditional import IfNoneMatch, etag_of, is_known
 from entrypoints.http.dependencies import CurrentUser, Tasks
 from entrypoints.http.queries import PageQuery, StateQuery
@@ -54,13 +54,12 @@ async def count_tasks(user: CurrentUser, tasks: Tasks) -> Response:
     "",
     response_model=schemas.Changed,
     responses={200: openapi.CHANGED, **openapi.BODY},
-    openapi_extra=openapi.also_as(JSON, StateChange),
 )
 async def update_tasks(
     user: CurrentUser,
     tasks: Tasks,
     query: Annotated[StateQuery, Query()],
-    body: Annotated[StateChange, Body(media_type=MERGE_PATCH)],
+    body: StateChange,
 ) -> Response:
     """Complete, or reopen, all of the calling user's tasks in one state at once."""
     return JSONResponse({"changed": await tasks.update_all(user, completed=query.completed, to=body.completed)})
