@@ -47,12 +47,14 @@ def address_of(listener: socket.socket) -> str:
 def take_no_more(listener: socket.socket) -> None:
     """Has the kernel begin no new connection, for all processes at once; those begun are still to be accepted.
 
-    Closing resets what nobody has accepted yet. Only Linux can do this; elsewhere such a reset remains possible.
+    Closing resets what nobody has accepted yet. Only Linux can do this, and newer kernels let only root; elsewhere
+    such a reset remains possible.
     """
     if sys.platform == "linux":
         program = ctypes.create_string_buffer(_WITHOUT_SYN, len(_WITHOUT_SYN))
         header = struct.pack("HP", len(_WITHOUT_SYN) // 8, ctypes.addressof(program))
-        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, header)
+        with contextlib.suppress(PermissionError):
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, header)
 
 
 def has_waiting(listener: socket.socket) -> bool:

@@ -15,12 +15,15 @@ from threading import Event
 import httpx2
 import pytest
 
+from entrypoints.processes.listener import take_no_more
 from tests.system.nginx import nginx
 from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, serving
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 (TWO_INSTANCES,) = re.findall(r"^```nginx\n(upstream .+?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 CLIENTS = 4
+SO_LOCK_FILTER = 44
+"""Of Linux; the `socket` module does not name it."""
 
 
 def free_ports(number: int) -> list[int]:
@@ -96,6 +99,12 @@ def test_no_connection_that_was_accepted_is_reset(database_url: str, workers: st
             assert not any(future.done() for future in posting)
         assert service.end() == 0
         assert sum(future.result() for future in posting) >= 100
+
+
+def test_a_kernel_that_refuses_the_filter_does_no_harm() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)  # refused so, as newer ones do to all but root
+        take_no_more(listener)
 
 
 def until_the_last(client: httpx2.Client, method: str, path: str) -> list[httpx2.Response]:
