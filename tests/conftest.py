@@ -99,7 +99,10 @@ def out_of_band(database_url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def logged() -> Iterator[LoggedLines]:
-    """What has been logged since the test began, a dictionary a line; nothing planted may be among it."""
+    """What has been logged since the test began, a dictionary a line; nothing planted may be among it.
+
+    A test asks for it first: the application and the repository bind their loggers when they are made.
+    """
     before = structlog.get_config(), logging.root.handlers, logging.root.level
     with tempfile.TemporaryFile() as file:
         output = configure_logging("info", "json", descriptor=file.fileno())

@@ -43,15 +43,16 @@ async def read_json(request: Request, max_bytes: int) -> object:
     Raises `MalformedBody`, `BodyTooSlow`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON
     that could be understood in more than one way.
     """
-    length = request.headers.get("content-length")
-    if length == "0" or (length is None and "transfer-encoding" not in request.headers):
+    headers = dict(request.scope["headers"])
+    length = headers.get(b"content-length")
+    if length == b"0" or (length is None and b"transfer-encoding" not in headers):
         raise MalformedBody
     is_patch = request.method == "PATCH"
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
     if kind != JSON and not (is_patch and kind == MERGE_PATCH):
         accepted = {"Accept-Patch": f"{MERGE_PATCH}, {JSON}"} if is_patch else {}
         raise UnsupportedMediaType("Send the body as application/json and say so.", accepted)
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Send the body without a content encoding.", {"Accept-Encoding": "identity"})
     if length is not None and int(length) > max_bytes:  # the server has refused what is no number
         raise BodyTooLarge

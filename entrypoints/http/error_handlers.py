@@ -25,7 +25,6 @@ from entrypoints.http.problems import (
     BODY_TOO_LARGE,
     DATABASE_UNAVAILABLE,
     IDENTITY_REQUIRED,
-    INTERNAL_ERROR,
     INVALID_REQUEST,
     MALFORMED_BODY,
     METHOD_NOT_ALLOWED,
@@ -54,7 +53,6 @@ _BY_ERROR: Final[dict[type[Exception], Problem]] = {
     ),
     StorageUnavailable: DATABASE_UNAVAILABLE,
     StorageOutdated: SCHEMA_OUTDATED,
-    Exception: INTERNAL_ERROR,
 }
 """What is the same each time it happens; the handlers below fill in what depends on the request."""
 

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic_core import to_json
 
 from entrypoints.http import cursors, openapi, schemas
 from entrypoints.http.bodies import JSON
@@ -33,7 +34,7 @@ async def list_tasks(
     """
     page = await tasks.list(user, query.asked())
     cursor = cursors.encode(page.next, query.order) if page.next else None
-    body = schemas.page_json(page.items, cursor)
+    body = to_json(schemas.page(page.items, cursor))
     headers = {"ETag": etag_of(body)}
     if cursor:
         following = urlencode({**request.query_params, "cursor": cursor})

@@ -12,9 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.cors import Cors
-from entrypoints.http.problems import CROSS_SITE, DATABASE_UNAVAILABLE, MISDIRECTED_REQUEST
-
-log = structlog.get_logger()
+from entrypoints.http.problems import CROSS_SITE, DATABASE_UNAVAILABLE, INTERNAL_ERROR, MISDIRECTED_REQUEST
 
 _PORT: Final = re.compile(rb":[0-9]*$")
 _SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -28,6 +26,7 @@ class OuterLayer:
         self._app = app
         self._cors = cors
         self._own_hosts = {host.encode() for host in own_hosts}
+        self._log = structlog.get_logger().bind()  # bound once, a line takes two thirds of the time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,8 +60,10 @@ class OuterLayer:
             if status is None:
                 await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_on)
             raise
-        except Exception:  # answered by now
-            log.exception("defect")
+        except Exception:
+            if status is None:
+                await INTERNAL_ERROR.response(Request(scope))(scope, receive, send_on)
+            self._log.exception("defect")
         finally:
             facts = scope["state"]["facts"] = {
                 "method": scope["method"],
@@ -70,7 +71,7 @@ class OuterLayer:
                 "status": status,
                 "duration_ms": round((perf_counter() - started) * 1000, 3),
             }
-            log.info("request", **facts)
+            self._log.info("request", **facts)
             structlog.contextvars.reset_contextvars(**bound)
 
     def _early_answer(self, scope: Scope, headers: dict[bytes, bytes]) -> ASGIApp | None:

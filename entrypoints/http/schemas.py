@@ -1,10 +1,11 @@
 """What goes over the wire. Shapes and types are checked here; the rules are the core's, and only called."""
 
 from collections.abc import Iterable
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from domain import task
@@ -69,7 +70,7 @@ class StateChange(_Input):
     completed: Completed
 
 
-_Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+_Time = Annotated[datetime | str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class Task(TypedDict):
@@ -119,16 +120,8 @@ class Deleted(TypedDict):
     deleted: Annotated[int, Field(examples=[7])]
 
 
-_TASK: Final = TypeAdapter(Task)
-_PAGE: Final = TypeAdapter(TaskPage)
-
-
-def task_json(task: Task) -> bytes:
-    return _TASK.dump_json(task)
-
-
-def page_json(tasks: Iterable[task.Task], next_cursor: str | None) -> bytes:
-    return _PAGE.dump_json({"items": [shown(task) for task in tasks], "next_cursor": next_cursor})
+def page(tasks: Iterable[task.Task], next_cursor: str | None) -> TaskPage:
+    return {"items": [shown(task) for task in tasks], "next_cursor": next_cursor}
 
 
 def shown(task: task.Task) -> Task:
@@ -138,7 +131,12 @@ def shown(task: task.Task) -> Task:
         "title": task.title,
         "description": task.description,
         "completed": task.completed,
-        "created_at": task.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "updated_at": task.updated_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "created_at": _with_six_digits(task.created_at),
+        "updated_at": _with_six_digits(task.updated_at),
         "etag": etag(task),
     }
+
+
+def _with_six_digits(time: datetime) -> datetime | str:
+    """The serializer is seven times as fast as `isoformat`, but leaves out a fraction of zero."""
+    return time if time.microsecond else time.isoformat(timespec="microseconds").replace("+00:00", "Z")

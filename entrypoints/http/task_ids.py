@@ -6,21 +6,15 @@ from uuid import UUID
 
 from fastapi import Path
 from pydantic import BeforeValidator
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from entrypoints.http import openapi
 
 
-class _NotCounts(Convertor[str]):
+class _NotCounts(StringConvertor):
     """Any segment but the one that has routes of its own, so that DELETE of that is 405."""
 
     regex = "(?!counts(?:/|$))[^/]+"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
 
 
 register_url_convertor("task", _NotCounts())

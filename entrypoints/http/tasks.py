@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Body, Response
+from pydantic_core import to_json
 
 from domain.task import Task, TaskChanges
 from entrypoints.http import openapi, schemas
@@ -19,7 +20,7 @@ router = task_router()
 
 def _task(task: Task, status: int = 200, location: dict[str, str] | None = None) -> Response:
     shown = schemas.shown(task)
-    return Response(schemas.task_json(shown), status, {"ETag": shown["etag"], **(location or {})}, media_type=JSON)
+    return Response(to_json(shown), status, {"ETag": shown["etag"], **(location or {})}, media_type=JSON)
 
 
 @router.post(

@@ -19,7 +19,7 @@ async def url(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> str:
     ["/v1/tasks", "{task}", "/health/live", "/health/ready", "/openapi.json", "/docs", "/v1/tasks?limit=0", "/no"],
 )
 async def test_every_get_answers_head(
-    client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, logged: LoggedLines, path: str
+    logged: LoggedLines, client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, path: str
 ) -> None:
     path = path.replace("{task}", url)
     get = await client.get(path, headers=as_alice)

@@ -94,7 +94,7 @@ async def test_a_connection_lost_in_mid_statement_is_unavailable(database_url: s
 
 
 async def test_a_row_that_a_check_refuses_is_a_defect_and_is_not_quoted(
-    tasks: PostgresTaskRepository, alice: UserId, logged: LoggedLines
+    logged: LoggedLines, tasks: PostgresTaskRepository, alice: UserId
 ) -> None:
     draft = TaskDraft("planted-title")
     object.__setattr__(draft, "title", " planted-title ")  # past the domain's validation
@@ -120,7 +120,7 @@ async def test_an_id_that_is_drawn_twice_is_a_defect_and_the_task_of_that_id_sta
 
 
 async def test_every_operation_is_logged_with_its_facts_and_no_content(
-    tasks: PostgresTaskRepository, alice: UserId, bob: UserId, logged: LoggedLines
+    logged: LoggedLines, tasks: PostgresTaskRepository, alice: UserId, bob: UserId
 ) -> None:
     task, _ = await tasks.add(alice, TaskDraft("planted-title", "planted-description"))
     await tasks.list(alice)
@@ -136,7 +136,7 @@ async def test_every_operation_is_logged_with_its_facts_and_no_content(
 
 
 async def test_a_page_costs_one_row_more_than_it_shows(
-    tasks: PostgresTaskRepository, alice: UserId, logged: LoggedLines
+    logged: LoggedLines, tasks: PostgresTaskRepository, alice: UserId
 ) -> None:
     for _ in range(4):
         await tasks.add(alice, TaskDraft("x"))
@@ -145,7 +145,7 @@ async def test_a_page_costs_one_row_more_than_it_shows(
 
 
 async def test_an_operation_that_times_out_is_logged_as_unavailable(
-    tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId, logged: LoggedLines
+    logged: LoggedLines, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
     task, _ = await tasks.add(alice, TaskDraft("x"))
     with out_of_band.transaction():

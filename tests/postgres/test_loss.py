@@ -27,7 +27,7 @@ async def test_each_is_told_once(wire_tasks: TaskRepository, wire: Wire, alice: 
 
 
 async def test_a_statement_that_fails_is_no_loss(
-    wire_tasks: TaskRepository, alice: UserId, logged: LoggedLines
+    logged: LoggedLines, wire_tasks: TaskRepository, alice: UserId
 ) -> None:
     draft = TaskDraft("x")
     object.__setattr__(draft, "title", " x ")  # past the domain's validation
