@@ -33,7 +33,7 @@ A multi-user to-do task service. A task belongs to exactly one user; for anybody
 
 class TaskwardApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """One layer around the framework's routes and error handling. Its own layers do nothing for us but take time."""
+        """One layer around the framework's routes and error handling. Its other layers only take time."""
         origins: Sequence[str] = self.state.cors_origins
         headers = (self.state.services.identity().header, *self.state.cors_headers)
         cors = Cors(origins, headers) if origins else None

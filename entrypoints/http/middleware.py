@@ -60,7 +60,7 @@ class OuterLayer:
             if status is None:
                 await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_on)
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect, whatever it is
             if status is None:
                 await INTERNAL_ERROR.response(Request(scope))(scope, receive, send_on)
             self._log.exception("defect")
