@@ -6,15 +6,17 @@ import sys
 from fastapi import FastAPI
 
 from domain.errors import StorageOutdated
+from entrypoints import database
 from entrypoints.container import Container
+from entrypoints.logs import configure_logging
 from entrypoints.settings import DevelopmentSettings, Settings
 
 
 def create_app(settings: Settings, *, with_telemetry: bool = False) -> FastAPI:
-    container = Container(settings=settings)
-    container.logging()
+    configure_logging(settings.log_level, settings.log_format)
     if isinstance(settings, DevelopmentSettings):
-        _migrate(container)
+        _migrate(settings)
+    container = Container(settings=settings)
     app = container.app()
     if with_telemetry:
         from entrypoints.telemetry import install  # noqa: PLC0415 - it takes an extra
@@ -24,9 +26,9 @@ def create_app(settings: Settings, *, with_telemetry: bool = False) -> FastAPI:
     return app
 
 
-def _migrate(container: Container) -> None:
+def _migrate(settings: Settings) -> None:
     try:
-        container.upgrade_schema_if_needed()
+        database.migrate_if_needed(settings)
     except StorageOutdated:
         remedy = "check out what made them, or set TASKWARD_DATA to another folder"
         sys.exit(f"taskward: the data are newer than this checkout: {remedy}")

@@ -4,17 +4,15 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
 from importlib import metadata
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from domain.errors import StorageError
 from entrypoints.processes.signals import on_stop, open_standard_streams
 
 if TYPE_CHECKING:
-    from entrypoints.container import Container
-
-T = TypeVar("T")
+    from entrypoints.logs import Output
+    from entrypoints.settings import Settings
 
 
 def main() -> None:
@@ -73,16 +71,16 @@ def dev() -> None:
             f"    curl {address}/v1/tasks -H '{settings.user_id_header}: alice' "
             f"-H 'Content-Type: application/json' -d '{{\"title\": \"Buy milk\"}}'\n"
         )
-        settings = settings.on(url)
-        run(settings, listener, reload=True)
+        run(settings.on(url), listener, reload=True)
 
 
 def migrate() -> None:
     """Bring the schema of the database to the newest revision. Does nothing where it is there already."""
-    container, variable = _schema_container()
-    _about(variable, container.wait_to_migrate)
-    container.upgrade_schema()
-    container.logging().msg("The schema is at the newest revision.")
+    settings, output = _about_to_change_the_schema()
+    from entrypoints import database
+
+    database.migrate(settings)
+    output.msg("The schema is at the newest revision.")
 
 
 def serve(workers: int | None) -> None:
@@ -90,16 +88,15 @@ def serve(workers: int | None) -> None:
     on_stop(lambda *_: os._exit(0))  # nothing is accepted before all is loaded
     import structlog
 
-    from entrypoints.container import Container
+    from entrypoints import database
+    from entrypoints.logs import configure_logging
     from entrypoints.processes.listener import bind
     from entrypoints.processes.supervisor import run
     from entrypoints.settings import Settings
 
     settings = Settings.load(**({"workers": workers} if workers is not None else {}))
-    container = Container(settings=settings)
-    container.logging()
-    variable, _ = settings.serving_database()
-    _about(variable, container.wait_to_serve)
+    configure_logging(settings.log_level, settings.log_format)
+    database.wait_to_serve(settings)
     if settings.telemetry() == "not installed":
         structlog.get_logger().warning("telemetry is off", reason="taskward[telemetry] is not installed")
     run(settings, bind(settings), reload=False)
@@ -107,12 +104,13 @@ def serve(workers: int | None) -> None:
 
 def distribute() -> None:
     """Spread the tasks over the servers of a Citus cluster, by user. Does nothing where they are already."""
-    container, variable = _schema_container()
-    _about(variable, container.wait_to_migrate)
-    if _about(variable, container.distribute):
-        container.logging().msg("The tasks are now distributed by user_id.")
+    settings, output = _about_to_change_the_schema()
+    from entrypoints import database
+
+    if database.distribute(settings):
+        output.msg("The tasks are now distributed by user_id.")
     else:
-        container.logging().msg("The tasks were distributed by user_id already. Nothing was changed.")
+        output.msg("The tasks were distributed by user_id already. Nothing was changed.")
 
 
 def openapi() -> None:
@@ -130,24 +128,11 @@ def openapi() -> None:
         sys.exit(f"taskward: standard output: {error.strerror}")
 
 
-def _schema_container() -> "tuple[Container, str]":
-    """The container of a command that changes the schema, and the variable that names its database."""
+def _about_to_change_the_schema() -> "tuple[Settings, Output]":
     # Interrupts as Ctrl-C does: the driver then cancels on the server before we end.
     on_stop(signal.default_int_handler)
-    from entrypoints.container import Container
+    from entrypoints.logs import configure_logging
     from entrypoints.settings import Settings
 
     settings = Settings.load()
-    container = Container(settings=settings)
-    container.logging()
-    return container, settings.migration_database()[0]
-
-
-def _about(variable: str, action: Callable[[], T]) -> T:
-    """Does what has to do with the database of this variable, which is named where it fails."""
-    from entrypoints.settings import ConfigurationError
-
-    try:
-        return action()
-    except StorageError as error:
-        raise ConfigurationError(f"{variable}: {error}") from None
+    return settings, configure_logging(settings.log_level, settings.log_format)

@@ -9,7 +9,7 @@ from entrypoints.settings import ConfigurationError, Settings
 
 @pytest.mark.parametrize(
     "name",
-    ["settings", "connector", "database", "resources", "tasks", "readiness", "identity", "app", "migration_engine"],
+    ["settings", "connector", "database", "resources", "tasks", "readiness", "identity", "app"],
 )
 def test_every_provider_can_be_built_without_touching_a_database(name: str) -> None:
     container = Container()

@@ -79,13 +79,13 @@ def imported(tree: ast.AST) -> Iterator[str]:
         ("adapters.postgres.gateway", {"adapters/postgres/repository.py"}),
         (
             "adapters.postgres.schema.revisions.create_migration_engine",
-            {"entrypoints/container.py", "migrations/env.py"},
+            {"entrypoints/database.py", "migrations/env.py"},
         ),
         (
             "adapters.postgres.schema.revisions.changing",
             {"adapters/postgres/schema/distribution.py", "migrations/env.py"},
         ),
-        ("adapters.postgres.schema.distribution", {"entrypoints/container.py"}),
+        ("adapters.postgres.schema.distribution", {"entrypoints/database.py"}),
     ],
 )
 def test_the_way_to_the_table_leads_through_few_hands(module: str, importers: set[str]) -> None:

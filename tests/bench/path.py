@@ -15,6 +15,7 @@ import uvicorn
 
 from adapters.embedded_postgres import embedded_postgres
 from entrypoints.container import Container
+from entrypoints.logs import configure_logging
 from entrypoints.server.protocol import StrictHttpProtocol
 from entrypoints.settings import Settings
 from tests.databases import own_folder
@@ -48,9 +49,9 @@ class RequestPath:
 @contextlib.asynccontextmanager
 async def _serving(database_url: str) -> AsyncIterator[int]:
     """The port of a service in this very thread, where its functions can be watched."""
-    container = Container()
-    container.settings.override(Settings.load(database_url=database_url))
-    container.logging()
+    settings = Settings.load(database_url=database_url)
+    configure_logging(settings.log_level, settings.log_format)
+    container = Container(settings=settings)
     config = uvicorn.Config(
         container.app(), port=0, http=StrictHttpProtocol, ws="none", log_config=None, access_log=False
     )

@@ -443,8 +443,8 @@ OWNERSHIP: dict[str, list[Change]] = {
     ],
     "entrypoints/container.py": [
         (
-            "_identity, settings.provided.user_id_header",
-            '_identity, "X-User-Id"',
+            "HeaderIdentity, settings.provided.user_id_header",
+            'HeaderIdentity, "X-User-Id"',
             "the wrong header is believed",
         ),
         (

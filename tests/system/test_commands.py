@@ -89,7 +89,9 @@ def test_a_refused_password_is_told_but_not_shown(role: str) -> None:
 
 
 def test_a_role_that_may_not_migrate_is_told_why(role: str) -> None:
-    assert_refused(run("migrate", DATABASE_URL=role), "permission denied")
+    reason = "DATABASE_URL: the migration was undone: permission denied for schema public"
+    assert_refused(run("migrate", DATABASE_URL=role), reason)
+    assert_refused(run("migrate", MIGRATION_DATABASE_URL=role), f"MIGRATION_{reason}")
 
 
 def test_a_server_without_citus_is_told_apart(database_url: str) -> None:

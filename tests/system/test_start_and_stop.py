@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.schema.revisions import create_migration_engine, upgrade
-from entrypoints.container import START_PATIENCE_SECONDS
+from entrypoints.database import START_PATIENCE_SECONDS
 from tests.databases import with_parameters
 from tests.planted import PLANTED
 from tests.postgres.wire import tapped

@@ -1,6 +1,7 @@
 """The supervisor replaces workers, survives what goes wrong, and ends with an honest exit code."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -140,11 +141,42 @@ def children_of(pid: int) -> list[psutil.Process]:
     raise TimeoutError("there are none")
 
 
-def test_what_only_starts_others_loads_no_application() -> None:
-    script = "import adapters.embedded_postgres, entrypoints.processes.supervisor, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
-    assert "entrypoints.settings" in loaded
-    assert {"fastapi", "starlette", "uvicorn", "sqlmodel", "entrypoints.container"} & set(loaded) == set()
+SHOWING = """
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps({"event": "loaded", "modules": [*sys.modules]})))
+from entrypoints.cli import main
+main()
+"""
+APPLICATION = {"fastapi", "starlette", "uvicorn", "dependency_injector", "adapters.postgres.statements"}
+
+
+def loaded_by(*command: str, ready: str | None = "ready", **environment: str) -> set[str]:
+    """The modules of the process that was started, as it ends."""
+    with Service(environment, command=(sys.executable, "-c", SHOWING, *command)) as service:
+        if ready:
+            service.wait_for(ready)
+            service.process.terminate()
+        loaded: list[str] = json.loads(service.wait_for('"loaded"'))["modules"]
+        assert service.process.wait(PATIENCE_SECONDS) == 0
+    return set(loaded)
+
+
+def test_a_supervisor_loads_no_application(database_url: str) -> None:
+    loaded = loaded_by("serve", "--workers", "2", DATABASE_URL=database_url)
+    assert "adapters.postgres.schema.startup" in loaded
+    assert loaded & (APPLICATION | {"sqlalchemy", "sqlmodel", "alembic"}) == set()
+
+
+def test_the_supervisor_of_development_loads_no_application(server_folder: Path) -> None:
+    loaded = loaded_by("dev", TASKWARD_DATA=str(server_folder))
+    assert "adapters.embedded_postgres" in loaded
+    assert loaded & (APPLICATION | {"sqlalchemy", "sqlmodel", "alembic"}) == set()
+
+
+def test_a_migration_loads_no_application(database_url: str) -> None:
+    loaded = loaded_by("migrate", ready=None, DATABASE_URL=database_url)
+    assert "alembic" in loaded
+    assert loaded & APPLICATION == set()
 
 
 def test_the_command_line_loads_next_to_nothing() -> None:
