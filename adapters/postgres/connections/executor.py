@@ -22,10 +22,7 @@ STUCK_SECONDS: Final = 1.0
 
 
 class DatabaseExecutor:
-    """Runs statements on `connections` connections; `queue` more may wait; each is answered within `deadline` seconds.
-
-    Belongs to one event loop.
-    """
+    """Belongs to one event loop. Bounds: `connections` at once, `queue` waiting, `deadline` seconds for each answer."""
 
     def __init__(self, open_connection: Opener, *, connections: int, queue: int, deadline: float) -> None:
         self._pool = ConnectionPool(open_connection, connections)
@@ -52,10 +49,9 @@ class DatabaseExecutor:
     ) -> Rows:
         """The rows of the statement's answer. Raises psycopg's errors.
 
-        At most half of the connections serve operations `about` one thing, and at most half serve late users.
-
         Raises `StorageOverloaded` at once if the queue is full, `StorageUnavailable` when `until` passes. A statement
         that was not sent by then is never sent; one that runs is cancelled on the server, or its connection is cut.
+        At most half of the connections serve operations `about` one thing, and at most half serve late users.
         """
         loop, until = asyncio.get_running_loop(), self.until() if until is None else until
         if len(self._accepted) >= self._capacity:
