@@ -1,20 +1,15 @@
 """What a browser makes of it: calls from another origin, and the documentation page. `make test-browser` runs it."""
 
 import functools
-import http.server
-import shutil
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as present
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.system.service import PATIENCE_SECONDS, serving
+from tests.system.service import PATIENCE_SECONDS
 
 CALL = """
 const [url, options, done] = arguments;
@@ -32,50 +27,6 @@ fetch(url, options).then(
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("there is no browser here: apt-get install chromium chromium-driver")
-    options = ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",  # so that it also runs as root
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--window-size=1280,1600",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no internet access
-    ):
-        options.add_argument(argument)
-    browser = Chrome(options, ChromeService(driver))
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture(scope="module")
-def origins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Two sites with an empty page each."""
-    folder = tmp_path_factory.mktemp("site")
-    (folder / "index.html").write_text("<!doctype html><link rel=icon href='data:,'><title>A site</title>")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
-    for server in servers:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    first, second = (f"http://127.0.0.1:{server.server_port}" for server in servers)
-    yield first, second
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture(scope="module")
-def address(database_url: str, origins: tuple[str, str]) -> Iterator[str]:
-    with serving(database_url, CORS_ORIGINS=origins[0]) as (_, client):
-        yield str(client.base_url).rstrip("/")
-
-
 def _call(browser: Chrome, method: str, url: str, body: str | None = None, **headers: str) -> Any:
     sent = {"X-User-Id": "browser", **{name.replace("_", "-"): value for name, value in headers.items()}}
     return browser.execute_async_script(CALL, url, {"method": method, "headers": sent, "body": body})
@@ -85,6 +36,13 @@ def _console(browser: Chrome) -> list[str]:
     """The errors that the page has met, a request that was not answered among them."""
     entries = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium has no types for it
     return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+
+def _click(browser: Chrome, selector: str) -> None:
+    wait = WebDriverWait(browser, PATIENCE_SECONDS)
+    element = wait.until(present.element_to_be_clickable((By.CSS_SELECTOR, selector)))
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
 
 
 def test_a_page_of_a_listed_origin_makes_the_whole_journey(
@@ -123,11 +81,7 @@ def test_the_documentation_page_tries_out_a_request(browser: Chrome, address: st
     _console(browser)  # what other pages have left there
     browser.get(f"{address}/docs")
     wait = WebDriverWait(browser, PATIENCE_SECONDS)
-
-    def click(selector: str) -> None:
-        element = wait.until(present.element_to_be_clickable((By.CSS_SELECTOR, selector)))
-        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+    click = functools.partial(_click, browser)
 
     click("button.authorize")
     wait.until(present.visibility_of_element_located((By.CSS_SELECTOR, ".auth-container input"))).send_keys("docs")
@@ -143,3 +97,21 @@ def test_the_documentation_page_tries_out_a_request(browser: Chrome, address: st
     browser.save_screenshot(str(tmp_path / "docs.png"))
     assert status.text.startswith("201")
     assert _console(browser) == []
+
+
+def test_the_documentation_page_folds_errors_and_models(browser: Chrome, address: str) -> None:
+    browser.get(f"{address}/docs")
+    _click(browser, "#operations-tasks-create_task .opblock-summary-control")
+    operation = browser.find_element(By.ID, "operations-tasks-create_task")
+    WebDriverWait(browser, PATIENCE_SECONDS).until(lambda _: operation.find_elements(By.CSS_SELECTOR, ".response"))
+    folded = [line.text[2:5] for line in operation.find_elements(By.CSS_SELECTOR, ".folded")]
+    assert folded == ["400", "401", "403", "408", "413", "415", "422", "500", "503"]
+    assert operation.size["height"] < 3000
+    assert browser.find_elements(By.CSS_SELECTOR, ".models") == []
+
+    def examples() -> str:
+        return " ".join(example.text for example in operation.find_elements(By.CSS_SELECTOR, ".response .example"))
+
+    assert "urn:taskward:problem" not in examples()
+    _click(browser, "#operations-tasks-create_task .folded")
+    assert "urn:taskward:problem:malformed-body" in examples()
