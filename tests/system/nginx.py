@@ -1,18 +1,19 @@
 """nginx as a proxy in front, in a folder of its own."""
 
 import contextlib
+import os
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.service import PATIENCE_SECONDS
-
+_GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+(_TWO_INSTANCES,) = re.findall(r"^```nginx\n(upstream .+?)^```", _GUIDE, re.DOTALL | re.MULTILINE)
 _CONFIGURATION = """
 daemon off;
 pid {folder}/pid;
@@ -30,28 +31,33 @@ http {{
 """
 
 
+def two_instances(one: int, other: int, prefix: str = "/") -> str:
+    """The guide's configuration for instances at these ports, below this path."""
+    configuration = _TWO_INSTANCES.replace("8001", str(one)).replace("8002", str(other))
+    return configuration.replace("location /", f"location {prefix}").replace("http://taskward;", "http://taskward/;")
+
+
 @contextlib.contextmanager
-def nginx(http: str, port: int) -> Iterator[None]:
-    """Runs with this inside its `http` block, which has it listen on the port."""
+def nginx(http: str) -> Iterator[str]:
+    """Runs with this inside its `http` block, its own address in place of the documents'. Yields its URL."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if program is None:
         pytest.skip("there is no nginx here: apt-get install nginx")
+    listener = socket.create_server(("127.0.0.1", 0))  # it takes this over, as at its own upgrade
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="nginx-") as folder:
         Path(folder).chmod(0o755)  # for its workers, if this runs as root
+        Path(folder, "users").write_text("alice:{PLAIN}secret\n")
         configuration = Path(folder, "nginx.conf")
-        configuration.write_text(_CONFIGURATION.format(folder=folder, http=http))
-        process = subprocess.Popen([program, "-q", "-p", folder, "-c", str(configuration)])
+        configuration.write_text(_CONFIGURATION.format(folder=folder, http=http.replace("127.0.0.1:8080", address)))
+        with listener:
+            process = subprocess.Popen(
+                [program, "-q", "-p", folder, "-c", str(configuration)],
+                pass_fds=[listener.fileno()],
+                env=os.environ | {"NGINX": f"{listener.fileno()};"},
+            )
         try:
-            _wait_for(port)
-            yield
+            yield f"http://{address}"
         finally:
             process.terminate()
             process.wait()
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-    raise TimeoutError("nginx does not listen")

@@ -1,86 +1,46 @@
-"""The layer in front as SECURITY.md shows it: what a client says of its identity does not pass."""
+"""nginx in front, as the documents show it: identities, preflights, a path prefix, compression."""
 
-import contextlib
 import json
 import re
-import shutil
 import socket
-import subprocess
-import tempfile
-import threading
-import time
 from base64 import b64encode
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
-import psycopg
 import pytest
 
-from tests.system.service import PATIENCE_SECONDS, TASK, Service, serving
+from tests.system.nginx import nginx, two_instances
+from tests.system.raw import Address, read_one, read_to_end
+from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, serving
 
 PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text()
-AS_ALICE = f"Authorization: Basic {b64encode(b'alice:secret').decode()}\r\n"
-_CONFIGURATION = """
-daemon off;
-pid {folder}/pid;
-error_log stderr crit;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {server}
-}}
-"""
+(EXAMPLE,) = re.findall(r"^```nginx\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE)
+APP = "https://app.example.com"
+AS_ALICE, AS_BOB = (
+    f"Authorization: Basic {b64encode(password).decode()}\r\n" for password in (b"alice:secret", b"bob:wrong")
+)
+COMPRESSING = "gzip on; gzip_types application/json; gzip_proxied any; gzip_min_length 1;"
+PREFIX = "/todo/"
 
 
-@contextlib.contextmanager
-def _nginx(server: str) -> Iterator[Path]:
-    """nginx with this configuration of a server, and the socket that it listens on in place of `PROXY`."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    if program is None:
-        pytest.skip("there is no nginx here: apt-get install nginx")
-    with tempfile.TemporaryDirectory(prefix="nginx-") as folder:
-        Path(folder).chmod(0o755)  # for its workers, if this runs as root
-        Path(folder, "users").write_text("alice:{PLAIN}secret\n")
-        proxy = Path(folder, "socket")
-        configuration = Path(folder, "nginx.conf")
-        configuration.write_text(_CONFIGURATION.format(folder=folder, server=server.replace("PROXY", f"unix:{proxy}")))
-        process = subprocess.Popen([program, "-q", "-p", folder, "-c", str(configuration)])
-        try:
-            _wait_for(proxy)
-            yield proxy
-        finally:
-            process.terminate()
-            process.wait()
+def _example(upstream: str) -> str:
+    return EXAMPLE.replace("127.0.0.1:8000", upstream)
 
 
-@pytest.fixture
-def behind(database_url: str) -> Iterator[tuple[Service, Path]]:
-    """The service, and the socket of the proxy in front of it."""
-    (server,) = re.findall(r"^```nginx\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    with serving(database_url) as (service, client):
-        address = f"{client.base_url.host}:{client.base_url.port}"
-        with _nginx(server.replace("127.0.0.1:8080", "PROXY").replace("127.0.0.1:8000", address)) as proxy:
-            yield service, proxy
+def _address(url: str) -> Address:
+    return "127.0.0.1", int(url.rpartition(":")[2])
 
 
-def _wait_for(proxy: Path) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(str(proxy))
-        except OSError:
-            if time.monotonic() > until:
-                raise
-        else:
-            return
+@pytest.fixture(scope="module")
+def behind(database_url: str) -> Iterator[tuple[Service, Address]]:
+    """The service, and the address of the proxy in front of it."""
+    with (
+        serving(database_url, CORS_ORIGINS=APP, CORS_HEADERS="Authorization") as (service, client),
+        nginx(_example(f"127.0.0.1:{client.base_url.port}")) as url,
+    ):
+        yield service, _address(url)
 
 
 FORGED = {
@@ -94,123 +54,116 @@ FORGED = {
 
 
 @pytest.mark.parametrize("said", FORGED)
-def test_no_identity_passes_but_the_proxys_own(behind: tuple[Service, Path], said: str) -> None:
+def test_no_identity_passes_but_the_proxys_own(behind: tuple[Service, Address], said: str) -> None:
     service, proxy = behind
     header, trailer = FORGED[said]
-    answer = answer_to(proxy, AS_ALICE + header, trailer)
+    request_id, answer = create(proxy, AS_ALICE + header, trailer)
     assert answer.startswith("HTTP/1.1 201 ")
-    assert json.loads(service.wait_for('"database"'))["user_id"] == "alice"
+    operation = json.loads(service.wait_for(request_id))
+    assert (operation["event"], operation["user_id"]) == ("database", "alice")
 
 
-@pytest.mark.parametrize("credentials", ["", AS_ALICE.replace("Basic ", "Basic x")])
-def test_without_a_password_nothing_passes(behind: tuple[Service, Path], credentials: str) -> None:
+@pytest.mark.parametrize("credentials", ["", AS_BOB, AS_ALICE.replace("Basic ", "Basic x")])
+def test_without_a_password_nothing_passes(behind: tuple[Service, Address], credentials: str) -> None:
     service, proxy = behind
-    answer = answer_to(proxy, credentials + "X-User-Id: bob\r\n")
+    request_id, answer = create(proxy, credentials + "X-User-Id: bob\r\n")
     assert answer.startswith("HTTP/1.1 401 ")
-    assert "X-Request-Id" not in answer.title()
-    assert service.events("request") == []
+    service.wait_for(create(proxy, AS_ALICE)[0])  # which would have come later
+    assert request_id not in "".join(service.lines)
 
 
-def answer_to(proxy: Path, headers: str, trailer: str = "") -> str:
-    """To a request that makes a task, with these headers, and after its body this trailer."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE_SECONDS)
-        connection.connect(str(proxy))
+def create(proxy: Address, headers: str, trailer: str = "") -> tuple[str, str]:
+    """A request's id, and the answer to it; it has these headers, and after its body this trailer."""
+    request_id = uuid4().hex
+    with socket.create_connection(proxy, PATIENCE_SECONDS) as connection:
         connection.sendall(
             "POST /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            f'Transfer-Encoding: chunked\r\n{headers}\r\ne\r\n{{"title": "x"}}\r\n0\r\n{trailer}\r\n'.encode()
+            f"Transfer-Encoding: chunked\r\nX-Request-Id: {request_id}\r\n"
+            f'{headers}\r\ne\r\n{{"title": "x"}}\r\n0\r\n{trailer}\r\n'.encode()
         )
-        with connection.makefile("rb") as answer:
-            return answer.read().decode()
+        return request_id, read_to_end(connection).decode()
 
 
-TWO_INSTANCES = """
-    upstream taskward {{
-        server {};
-        server {};
-        keepalive 8;
-    }}
-    server {{
-        listen PROXY;
-        gzip on;
-        client_max_body_size 0;
-        proxy_request_buffering off;
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        location / {{
-            proxy_pass http://taskward;
-        }}
-        location /todo/ {{
-            proxy_pass http://taskward/;
-        }}
-    }}
-"""
+PREFLIGHT = (
+    f"OPTIONS /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: {APP}\r\n"
+    "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"
+)
 
 
-def _client_of(proxy: Path) -> httpx2.Client:
-    transport = httpx2.HTTPTransport(uds=str(proxy))
-    return httpx2.Client(transport=transport, base_url="http://x", headers={"X-User-Id": "carol"}, timeout=20)
+def test_a_preflight_passes_without_a_password(behind: tuple[Service, Address]) -> None:
+    with socket.create_connection(behind[1], PATIENCE_SECONDS) as connection:
+        connection.sendall(f"{PREFLIGHT}\r\n".encode())
+        answer = read_to_end(connection).decode().lower()
+    assert answer.startswith("http/1.1 204 ")
+    assert f"access-control-allow-origin: {APP}\r\n" in answer
+    (allowed,) = re.findall("access-control-allow-headers: (.+)\r", answer)
+    assert {"authorization", "content-type"} <= set(allowed.split(", "))
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+@pytest.mark.parametrize("forged", ["", "X-User-Id: bob\r\n", AS_BOB])
+def test_no_identity_passes_with_a_preflight(forged: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as upstream:
+        upstream.settimeout(PATIENCE_SECONDS)
+        port = upstream.getsockname()[1]
+        with nginx(_example(f"127.0.0.1:{port}")) as url, socket.create_connection(_address(url)) as connection:
+            connection.sendall(f"{PREFLIGHT}{forged}\r\n".encode())
+            with upstream.accept()[0] as passed:
+                head = read_one(passed)
+    assert head.startswith(b"OPTIONS ")
+    assert b"x-user-id" not in head.lower()
 
 
-def test_two_instances_that_restart_in_turn_fail_no_request(database_url: str, out_of_band: psycopg.Connection) -> None:
-    ports = [_free_port(), _free_port()]
-    server = TWO_INSTANCES.format(*(f"127.0.0.1:{port} max_fails=0" for port in ports))
-    is_over = threading.Event()
-
-    def write(proxy: Path) -> list[int]:
-        answered = []
-        with _client_of(proxy) as client:
-            while not is_over.is_set():
-                answered.append(client.post("/v1/tasks", json=TASK).status_code)
-        return answered
-
-    with contextlib.ExitStack() as instances, ThreadPoolExecutor() as pool:
-        instances.callback(is_over.set)
-        running = [instances.enter_context(_instance(database_url, port)) for port in ports]
-        proxy = instances.enter_context(_nginx(server))
-        writers = [pool.submit(write, proxy) for _ in range(4)]
-        for port, old in zip(ports, running, strict=True):
-            assert old.end() == 0
-            instances.enter_context(_instance(database_url, port))
-        is_over.set()
-        answered = [status for writer in writers for status in writer.result()]
-    assert set(answered) == {201}
-    assert out_of_band.execute("select count(*) from tasks where user_id = 'carol'").fetchone() == (len(answered),)
+@pytest.fixture(scope="module")
+def ports(database_url: str) -> Iterator[tuple[int, int]]:
+    with serving(database_url) as (_, one), serving(database_url) as (_, other):
+        yield one.base_url.port or 0, other.base_url.port or 0
 
 
-@contextlib.contextmanager
-def _instance(database_url: str, port: int) -> Iterator[Service]:
-    with serving(database_url, PORT=str(port)) as (service, _):
-        yield service
+def test_a_refusal_reaches_a_client_behind_a_proxy(ports: tuple[int, int]) -> None:
+    passing_on = "client_max_body_size 0; proxy_request_buffering off;"
+    with nginx(passing_on + two_instances(*ports)) as url, client_of(url) as client:
+        for _ in range(20):
+            answer = client.post("/v1/tasks", content=b" " * 5_000_000, headers={"Content-Type": "application/json"})
+            assert answer.status_code == 413
 
 
-def test_a_refusal_reaches_a_client_behind_a_proxy(database_url: str) -> None:
-    with serving(database_url) as (_, client):
-        address = f"{client.base_url.host}:{client.base_url.port}"
-        with _nginx(TWO_INSTANCES.format(address, f"{address} backup")) as proxy, _client_of(proxy) as behind:
-            for _ in range(20):
-                answer = behind.post(
-                    "/v1/tasks", content=b" " * 5_000_000, headers={"Content-Type": "application/json"}
-                )
-                assert answer.status_code == 413
+def test_a_journey_behind_a_path_prefix_needs_no_knowledge_of_it(ports: tuple[int, int]) -> None:
+    with nginx(COMPRESSING + two_instances(*ports, PREFIX)) as url, client_of(url) as client:
+        for _ in range(3):  # two stay, a page each
+            made = client.post(f"{PREFIX}v1/tasks", json=TASK)
+        task = made.url.join(made.headers["location"])
+        etag = client.get(task).headers["etag"]
+        assert client.patch(task, json={"completed": True}, headers={"If-Match": etag}).status_code == 200
+        page = client.get(f"{PREFIX}v1/tasks?limit=1&completed=false")
+        rest = page.url.join(page.links["next"]["url"])
+        assert rest.path == f"{PREFIX}v1/tasks"
+        assert client.get(rest).status_code == 200
+        assert client.delete(task).status_code == 204
 
 
-def test_a_journey_behind_a_path_prefix_needs_no_knowledge_of_it(database_url: str) -> None:
-    with serving(database_url) as (_, client):
-        address = f"{client.base_url.host}:{client.base_url.port}"
-        with _nginx(TWO_INSTANCES.format(address, f"{address} backup")) as proxy, _client_of(proxy) as behind:
-            for _ in range(3):  # two stay, a page each
-                made = behind.post("/todo/v1/tasks", json=TASK)
-            task = made.url.join(made.headers["location"])
-            etag = behind.get(task).headers["etag"]
-            assert behind.patch(task, json={"completed": True}, headers={"If-Match": etag}).status_code == 200
-            page = behind.get("/todo/v1/tasks?limit=1&completed=false")
-            rest = page.url.join(page.links["next"]["url"])
-            assert rest.path == "/todo/v1/tasks"
-            assert behind.get(rest).status_code == 200
-            assert behind.delete(task).status_code == 204
+@pytest.fixture
+def compressed(ports: tuple[int, int]) -> Iterator[httpx2.Client]:
+    """A client of an nginx that compresses, since it was not told otherwise."""
+    guided = two_instances(*ports)
+    unguided = re.sub(r" *gzip off;.*\n", "", guided)
+    assert unguided != guided
+    with nginx(COMPRESSING + unguided) as url, client_of(url) as client:
+        yield client
+
+
+def test_where_nginx_compresses_only_the_etag_in_the_body_fits(compressed: httpx2.Client) -> None:
+    made = compressed.post("/v1/tasks", json=TASK)
+    url = made.url.join(made.headers["location"])
+    read = compressed.get(url)
+    weak, etag = read.headers["etag"], read.json()["etag"]
+    assert (read.headers["content-encoding"], weak) == ("gzip", f"W/{etag}")
+    assert compressed.patch(url, json={}, headers={"If-Match": weak}).status_code == 412
+    assert compressed.patch(url, json={}, headers={"If-Match": etag}).status_code == 200
+
+
+def test_where_nginx_compresses_what_is_known_is_still_304(compressed: httpx2.Client) -> None:
+    made = compressed.post("/v1/tasks", json=TASK)
+    for url in (made.url, made.url.join(made.headers["location"])):
+        weak = compressed.get(url).headers["etag"]
+        assert weak.startswith("W/")
+        assert compressed.get(url, headers={"If-None-Match": weak}).status_code == 304

@@ -9,18 +9,17 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 
 from entrypoints.processes.listener import take_no_more
-from tests.system.nginx import nginx
+from tests.system.nginx import nginx, two_instances
 from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, serving
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-(TWO_INSTANCES,) = re.findall(r"^```nginx\n(upstream .+?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 CLIENTS = 4
 SO_LOCK_FILTER = 44
 """Of Linux; the `socket` module does not name it."""
@@ -42,24 +41,23 @@ def instance(database_url: str, port: int, **environment: str) -> Iterator[Servi
     ("kept", "workers"), [(True, "1"), (False, "2")], ids=["connections kept", "one for each request"]
 )
 def test_two_instances_that_restart_in_turn_behind_nginx_fail_no_post(
-    database_url: str, workers: str, kept: bool
+    database_url: str, out_of_band: psycopg.Connection, workers: str, kept: bool
 ) -> None:
-    one, other, front = free_ports(3)
-    configuration = TWO_INSTANCES.replace("8001", str(one)).replace("8002", str(other)).replace("8080", str(front))
+    ports = free_ports(2)
+    configuration = two_instances(*ports)
     if not kept:
         configuration = re.sub(r".*(keepalive|http_version|Connection).*\n", "", configuration)
     is_over = Event()
+    user = uuid4().hex
     answers: Counter[int] = Counter()
 
     def post() -> None:
-        with client_of(f"http://127.0.0.1:{front}") as client:
+        with client_of(url) as client:
             while not is_over.is_set():
-                answers[client.post("/v1/tasks", json=TASK).status_code] += 1
+                answers[client.post("/v1/tasks", json=TASK, headers={"X-User-Id": user}).status_code] += 1
 
-    with contextlib.ExitStack() as running, nginx(configuration, front), ThreadPoolExecutor() as pool:
-        instances = {
-            port: running.enter_context(instance(database_url, port, WORKERS=workers)) for port in (one, other)
-        }
+    with contextlib.ExitStack() as running, nginx(configuration) as url, ThreadPoolExecutor() as pool:
+        instances = {port: running.enter_context(instance(database_url, port, WORKERS=workers)) for port in ports}
         with contextlib.ExitStack() as ending:
             ending.callback(is_over.set)
             clients = [pool.submit(post) for _ in range(CLIENTS)]
@@ -72,6 +70,8 @@ def test_two_instances_that_restart_in_turn_behind_nginx_fail_no_post(
         for client in clients:
             client.result(PATIENCE_SECONDS)
     assert set(answers) == {201}
+    made = out_of_band.execute("select count(*) from tasks where user_id = %s", [user]).fetchone()
+    assert made == (answers[201],)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
