@@ -52,7 +52,7 @@ async def read_json(request: Request, max_bytes: int) -> object:
     if kind != JSON and not (is_patch and kind == MERGE_PATCH):
         accepted = {"Accept-Patch": f"{MERGE_PATCH}, {JSON}"} if is_patch else {}
         raise UnsupportedMediaType("Send the body as application/json and say so.", accepted)
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+    if b"content-encoding" in headers:
         raise UnsupportedMediaType("Send the body without a content encoding.", {"Accept-Encoding": "identity"})
     if length is not None and int(length) > max_bytes:  # the server has refused what is no number
         raise BodyTooLarge
