@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 _GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-(_TWO_INSTANCES,) = re.findall(r"^```nginx\n(upstream .+?)^```", _GUIDE, re.DOTALL | re.MULTILINE)
+_TWO_INSTANCES: str = re.findall(r"^```nginx\n(upstream .+?)^```", _GUIDE, re.DOTALL | re.MULTILINE)[0]
 _CONFIGURATION = """
 daemon off;
 pid {folder}/pid;
@@ -31,7 +31,7 @@ http {{
 """
 
 
-def two_instances(one: int, other: int, prefix: str = "/") -> str:
+def two_instances(one: int, other: int, *, prefix: str = "/") -> str:
     """The guide's configuration for instances at these ports, below this path."""
     configuration = _TWO_INSTANCES.replace("8001", str(one)).replace("8002", str(other))
     return configuration.replace("location /", f"location {prefix}").replace("http://taskward;", "http://taskward/;")

@@ -16,7 +16,7 @@ from tests.system.raw import Address, read_one, read_to_end
 from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, serving
 
 PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text()
-(EXAMPLE,) = re.findall(r"^```nginx\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE)
+EXAMPLE: str = re.findall(r"^```nginx\n(.+?)^```", PAGE, re.DOTALL | re.MULTILINE)[0]
 APP = "https://app.example.com"
 AS_ALICE, AS_BOB = (
     f"Authorization: Basic {b64encode(password).decode()}\r\n" for password in (b"alice:secret", b"bob:wrong")
@@ -128,7 +128,7 @@ def test_a_refusal_reaches_a_client_behind_a_proxy(ports: tuple[int, int]) -> No
 
 
 def test_a_journey_behind_a_path_prefix_needs_no_knowledge_of_it(ports: tuple[int, int]) -> None:
-    with nginx(COMPRESSING + two_instances(*ports, PREFIX)) as url, client_of(url) as client:
+    with nginx(COMPRESSING + two_instances(*ports, prefix=PREFIX)) as url, client_of(url) as client:
         for _ in range(3):  # two stay, a page each
             made = client.post(f"{PREFIX}v1/tasks", json=TASK)
         task = made.url.join(made.headers["location"])
