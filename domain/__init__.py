@@ -1,1 +1,1 @@
-"""The core: what a task is, the rules it obeys, and the port that keeps it. Imports only the standard library."""
+"""The core: the task, its rules, and the port through which tasks are stored. Imports only the standard library."""

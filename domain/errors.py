@@ -14,15 +14,15 @@ class InvalidValue(ValueError):
 
 
 class TaskNotFound(Exception):
-    """This user has no such task. It does not show whether another user has one."""
+    """This user has no such task. The error is the same whether or not another user has one."""
 
 
 class TaskChanged(Exception):
-    """The task is there, but its version is not among the expected ones. Nothing was changed."""
+    """The task exists, but its version is not one of those expected. Nothing was changed."""
 
 
 class IdempotencyKeyReused(Exception):
-    """The key belongs to a task that was made with other values. Nothing was made."""
+    """The key belongs to a task that was created with other values. Nothing was created."""
 
 
 class OwnershipViolation(Exception):
@@ -34,7 +34,7 @@ class StorageError(Exception):
 
 
 class StorageUnavailable(StorageError):
-    """The store could not be reached or did not answer in time. It may be unknown whether a write happened."""
+    """The store could not be reached or did not answer in time. A write may or may not have happened."""
 
 
 class StorageOverloaded(StorageError):

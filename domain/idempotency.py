@@ -1,4 +1,4 @@
-"""Idempotency keys: a retry under the same key finds the task that the first attempt made."""
+"""Idempotency keys: a retry under the same key finds the task that the first attempt created."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +14,7 @@ IDEMPOTENCY_KEY_MAX: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """Names an attempt to make a task, so that a repeat makes no second one. Raises `InvalidValue`."""
+    """Identifies one creation of a task, so that a retry does not create a second one. Raises `InvalidValue`."""
 
     value: str
 
@@ -25,6 +25,6 @@ class IdempotencyKey:
             raise InvalidValue("idempotency_key", "must be printable ASCII")
 
     def task_id(self, owner: UserId) -> UUID:
-        """The id of the one task that this owner makes under this key: a hash in the form of a UUID version 4."""
+        """The id of the one task that this owner has under this key: a hash in the form of a UUID version 4."""
         # Neither value can contain U+0000, so no two pairs join to the same text.
         return UUID(bytes=sha256(f"{owner.value}\0{self.value}".encode()).digest()[:16], version=4)

@@ -1,4 +1,4 @@
-"""Listings of tasks: which page is asked for, and what comes back."""
+"""Listings of tasks: the query for a page, and the page that is returned."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a listing: just behind the task that it names."""
+    """A place in a listing: directly after the task with this time and id."""
 
     created_at: datetime
     id: UUID
@@ -30,7 +30,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Up to `limit` tasks that follow `after`; `completed` keeps only those in that state. Raises `InvalidValue`."""
+    """Asks for up to `limit` tasks after a position, in one state only if `completed` is set. Raises `InvalidValue`."""
 
     limit: int = PAGE_LIMIT_DEFAULT
     after: Position | None = None
@@ -47,14 +47,14 @@ FIRST_PAGE: Final = ListQuery()
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """One page of a listing. `next` is the position to go on from, `None` on the last page."""
+    """One page of a listing. `next` is the position where the next page begins, `None` on the last page."""
 
     items: tuple[Task, ...]
     next: Position | None
 
     @classmethod
     def of(cls, tasks: tuple[Task, ...], limit: int) -> "TaskPage":
-        """The first `limit` of the tasks; one more shows that there is a next page."""
+        """Make a page of the first `limit` tasks. If more are given, there is a next page."""
         if len(tasks) <= limit:
             return cls(tasks, next=None)
         last = tasks[limit - 1]

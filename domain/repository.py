@@ -1,4 +1,4 @@
-"""The port: how tasks are kept. Every method takes the owner first, so none can be called without one."""
+"""The port: how tasks are stored. Every method takes the owner first, so none can be called without one."""
 
 from abc import abstractmethod
 from typing import Protocol
@@ -15,39 +15,39 @@ class TaskRepository(Protocol):
     Another owner's task is indistinguishable from a missing one. Every method may raise `StorageUnavailable` or
     `StorageOverloaded`, and `OwnershipViolation` rather than return another user's row.
 
-    Where `expected` is given, a task is changed only if its version is among these, in one step with the change;
-    else `TaskChanged` is raised. A missing task is `TaskNotFound`, whatever is expected of it.
+    With `expected`, a task is changed or deleted only if its version is one of these; the check and the change are one
+    step. Otherwise `TaskChanged` is raised. A missing task raises `TaskNotFound`, with or without `expected`.
     """
 
     @abstractmethod
     async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
-        """Keep a new task. Returns it, and whether this call made it.
+        """Store a new task. Returns it, and whether this call created it.
 
-        Its id is a random UUID version 4, its two times are equal. Under a `key` the owner has one task: a repeat
-        returns it as it is now. Raises `IdempotencyKeyReused` if the draft cannot have made it. A deleted task is made
-        anew.
+        Its id is a random UUID version 4; its two times are equal. An owner has one task under each `key`: a repeat
+        returns that task as it is now, or raises `IdempotencyKeyReused` if this draft cannot have created it. If the
+        task was deleted meanwhile, a repeat creates it again.
         """
 
     @abstractmethod
     async def get(self, owner: UserId, task_id: UUID) -> Task:
-        """The owner's task. Raises `TaskNotFound`."""
+        """Return the owner's task. Raises `TaskNotFound`."""
 
     @abstractmethod
     async def list(self, owner: UserId, query: ListQuery = FIRST_PAGE) -> TaskPage:
-        """The owner's tasks that the query asks for, in its order."""
+        """Return the page of the owner's tasks that the query asks for, in its order."""
 
     @abstractmethod
     async def update(
         self, owner: UserId, task_id: UUID, changes: TaskChanges, *, expected: Versions | None = None
     ) -> Task:
-        """The task with the changes made, in one step, and a greater `updated_at`.
+        """Change the task, in one step. Returns it with a greater `updated_at`.
 
-        Changes that mention nothing change nothing, `updated_at` included. Raises `TaskNotFound`, `TaskChanged`.
+        Empty changes change nothing, not even `updated_at`. Raises `TaskNotFound`, `TaskChanged`.
         """
 
     @abstractmethod
     async def toggle(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> Task:
-        """The task with `completed` flipped, in one step, and a greater `updated_at`.
+        """Flip `completed`, in one step. Returns the task with a greater `updated_at`.
 
         Raises `TaskNotFound`, `TaskChanged`.
         """
@@ -58,15 +58,15 @@ class TaskRepository(Protocol):
 
     @abstractmethod
     async def count(self, owner: UserId) -> TaskCounts:
-        """How many tasks the owner has in each state."""
+        """Return how many tasks the owner has in each state."""
 
     @abstractmethod
     async def update_all(self, owner: UserId, *, completed: bool, to: bool) -> int:
-        """Set `completed` to `to` on every task of the owner that is in the state `completed`, in one step.
+        """Set `completed` to `to` on all of the owner's tasks in the state `completed`, in one step.
 
-        Each changed task gets its own greater `updated_at`. Returns how many there were.
+        Each changed task gets its own greater `updated_at`. Returns how many were changed.
         """
 
     @abstractmethod
     async def delete_all(self, owner: UserId, *, completed: bool) -> int:
-        """Delete every task of the owner that is in the state `completed`, in one step. Returns how many there were."""
+        """Delete all of the owner's tasks in the state `completed`, in one step. Returns how many were deleted."""

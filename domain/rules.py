@@ -39,7 +39,7 @@ def valid_completed(completed: bool) -> bool:
 
 
 def require_storable(field: str, text: str) -> None:
-    """PostgreSQL's text cannot hold U+0000, and UTF-8 cannot hold lone surrogates."""
+    """Raise `InvalidValue` for U+0000, which PostgreSQL cannot store, and lone surrogates, which UTF-8 cannot."""
     if not isinstance(text, str):
         raise InvalidValue(field, "must be a text")
     if "\x00" in text:
@@ -55,5 +55,5 @@ RULES: Final[dict[str, Callable[[Any], FieldValue]]] = {
     "description": valid_description,
     "completed": valid_completed,
 }
-"""The fields that a user sets, each with the function that returns the value to keep or raises `InvalidValue`."""
+"""The fields that a user sets. Each function returns the value to store, or raises `InvalidValue`."""
 FIELDS: Final = tuple(RULES)

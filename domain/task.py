@@ -1,4 +1,4 @@
-"""The task and the values it is made from. Constructing a value validates it, so one that exists is valid."""
+"""The task and the values it is made from. Constructing a value validates it, so every value that exists is valid."""
 
 import re
 from dataclasses import dataclass
@@ -60,15 +60,15 @@ class Task:
     def version(self) -> Version:
         return self.updated_at
 
-    def require(self, expected: Versions | None) -> None:
-        """Raises `TaskChanged` unless the task's version is among the expected ones, or none are given."""
+    def require_version(self, expected: Versions | None) -> None:
+        """Raise `TaskChanged` if versions are expected and the task's is not one of them."""
         if expected is not None and self.version not in expected:
             raise TaskChanged
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDraft:
-    """All that a user says of a task: to make one, or to replace one. Raises `InvalidValue`."""
+    """Every field that a user sets, to create a task or to replace one. Raises `InvalidValue`."""
 
     title: str
     description: str | None = None
@@ -82,8 +82,8 @@ class TaskDraft:
         """Every field with its value."""
         return {name: getattr(self, name) for name in RULES}
 
-    def may_have_made(self, task: Task) -> bool:
-        """Whether the task can have come from this draft. A task that was changed since can have come from any."""
+    def may_have_created(self, task: Task) -> bool:
+        """Whether this draft can have created the task. True for any draft once the task was changed."""
         is_changed = task.version != task.created_at
         return is_changed or all(getattr(task, name) == value for name, value in self.values().items())
 

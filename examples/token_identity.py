@@ -1,4 +1,4 @@
-"""An identity that verifies signed tokens (JWT) in place of believing a header."""
+"""An identity from signed tokens (JWT), which it verifies, instead of a trusted header."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from entrypoints.http.identity import Identity, IdentityRequired
 
 
 class TokenIdentity(Identity):
-    """Believes whom the issuer has signed a token for."""
+    """Accepts a bearer token that the issuer has signed; its `sub` is the user id."""
 
     header = "Authorization"
     challenge = "Bearer"
@@ -31,7 +31,7 @@ class TokenIdentity(Identity):
             claims = jwt.decode(
                 values[0][len("bearer ") :],
                 self._key,
-                algorithms=["RS256"],  # never the one that the token itself names
+                algorithms=["RS256"],  # never the algorithm that the token names
                 audience="taskward",
                 issuer=self._issuer,
                 options={"require": ["exp", "sub"]},

@@ -1,4 +1,4 @@
-"""A comparison that Alembic lacks: the primary key is the model's, or another that the model names as good."""
+"""A check that Alembic lacks: the primary key is the model's, or an alternative that the model lists."""
 
 import sys
 
@@ -18,7 +18,7 @@ def compare(
     model: Table | None,
 ) -> PriorityDispatchResult:
     if found is not None and model is not None:
-        keys = [tuple(model.primary_key.columns.keys()), *model.info.get("other_primary_keys", ())]
+        keys = [tuple(model.primary_key.columns.keys()), *model.info.get("alternative_primary_keys", ())]
         if found.primary_key.name != model.primary_key.name or tuple(found.primary_key.columns.keys()) not in keys:
             if found.primary_key.name:
                 changes.ops.append(ops.DropConstraintOp.from_constraint(found.primary_key))

@@ -32,7 +32,7 @@ class InMemoryTaskRepository(TaskRepository):
     async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
         task_id = key.task_id(owner) if key else self.new_id()
         if there := self.stored.get((owner, task_id)):
-            if not draft.may_have_made(there):
+            if not draft.may_have_created(there):
                 raise IdempotencyKeyReused
             return there, False
         now = self.clock()
@@ -92,7 +92,7 @@ class InMemoryTaskRepository(TaskRepository):
 
     async def _expect(self, owner: UserId, task_id: UUID, expected: Versions | None) -> Task:
         task = await self.get(owner, task_id)
-        task.require(expected)
+        task.require_version(expected)
         return task
 
     def _change(self, task: Task, **fields: object) -> Task:

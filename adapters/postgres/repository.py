@@ -32,7 +32,7 @@ class PostgresTaskRepository(TaskRepository):
             there = await self._gateway.run("get", statements.GET, owner, task_id, {}, until=until)
             if there:
                 task = task_of(owner, there[0])
-                if not draft.may_have_made(task):
+                if not draft.may_have_created(task):
                     raise IdempotencyKeyReused
                 return task, False
 

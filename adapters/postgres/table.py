@@ -52,5 +52,5 @@ class TaskRow(SQLModel, table=True):
         # Read backwards it is the listing's order, so no sort is needed.
         Index(None, "user_id", "created_at", "id"),
         # Once the table is distributed: a shard can only see to the uniqueness of what it holds.
-        {"info": {"other_primary_keys": [("user_id", "id")]}},
+        {"info": {"alternative_primary_keys": [("user_id", "id")]}},
     )

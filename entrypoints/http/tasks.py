@@ -48,7 +48,7 @@ async def get_task(
 ) -> Response:
     """Read a task."""
     task = await tasks.get(user, task_id)
-    task.require(expected)
+    task.require_version(expected)
     if is_known(etag(task), known):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return _task(task)

@@ -8,7 +8,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# What Python's str.strip() takes for white space.
+# The characters that Python's str.strip() removes.
 WHITE_SPACE = (
     r"E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     r"\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'"

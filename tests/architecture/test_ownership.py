@@ -82,7 +82,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
             {"entrypoints/database.py", "migrations/env.py"},
         ),
         (
-            "adapters.postgres.schema.revisions.changing",
+            "adapters.postgres.schema.revisions.schema_transaction",
             {"adapters/postgres/schema/distribution.py", "migrations/env.py"},
         ),
         ("adapters.postgres.schema.distribution", {"entrypoints/database.py"}),

@@ -427,7 +427,7 @@ OWNERSHIP: dict[str, list[Change]] = {
         ),
     ],
     "entrypoints/http/tasks.py": [
-        ("    task.require(expected)\n", "", "a read ignores its condition"),
+        ("    task.require_version(expected)\n", "", "a read ignores its condition"),
     ],
     "entrypoints/http/cursors.py": [
         ("if encode(position, order) != cursor:", "if False:", "a cursor that was tampered with passes"),

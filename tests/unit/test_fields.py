@@ -41,8 +41,8 @@ def test_a_replacement_mentions_all_fields() -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_draft_that_differs_in_a_field_cannot_have_made_the_task(name: str) -> None:
-    assert DRAFT.may_have_made(TASK)
-    assert not replace(DRAFT, **{name: VALUES[name][1]}).may_have_made(TASK)
+    assert DRAFT.may_have_created(TASK)
+    assert not replace(DRAFT, **{name: VALUES[name][1]}).may_have_created(TASK)
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -70,4 +70,4 @@ def test_a_draft_may_have_made_what_is_as_it_says_or_has_been_changed(
     change: dict[str, object], *, may_have: bool
 ) -> None:
     task = Task(UUID(int=0), UserId("alice"), "Buy milk", "Oat", completed=False, created_at=NOW, updated_at=NOW)
-    assert TaskDraft("Buy milk", "Oat").may_have_made(replace(task, **change)) is may_have  # type: ignore[arg-type]  # fields
+    assert TaskDraft("Buy milk", "Oat").may_have_created(replace(task, **change)) is may_have  # type: ignore[arg-type]  # fields

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from adapters.postgres import failures
 from adapters.postgres.schema.readiness import COLUMNS, FACTS, require_current, require_schema
-from adapters.postgres.schema.revisions import changing
+from adapters.postgres.schema.revisions import schema_transaction
 from domain.errors import StorageError
 
 # By their full names: whoever may create functions elsewhere must not be able to put one in their place.
@@ -37,7 +37,7 @@ def distribute(engine: Engine) -> bool:
     Returns whether there was anything to do. Raises a `StorageError` that says what is in the way, and quotes no row.
     """
     try:
-        with changing(engine) as connection:
+        with schema_transaction(engine) as connection:
             return _distribute(connection)
     except DBAPIError as error:
         lost = error.connection_invalidated  # 08006 with a live connection is about a worker

@@ -39,7 +39,7 @@ def create_migration_engine(url: str) -> Engine:
 
 
 @contextmanager
-def changing(engine: Engine) -> Iterator[Connection]:
+def schema_transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction in which nobody else changes the schema: those who do so at once wait for each other."""
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
         connection.execute(_REACH_WORKERS)
