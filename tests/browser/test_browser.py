@@ -1,14 +1,17 @@
 """What a browser makes of it: calls from another origin, and the documentation page. `make test-browser` runs it."""
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as present
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.system.nginx import nginx, two_instances
 from tests.system.service import PATIENCE_SECONDS
 
 CALL = """
@@ -77,9 +80,20 @@ def test_a_page_of_another_origin_reads_nothing(browser: Chrome, address: str, o
     assert _call(browser, "POST", f"{address}/v1/tasks", '{"title": "x"}') == "TypeError: Failed to fetch"
 
 
-def test_the_documentation_page_tries_out_a_request(browser: Chrome, address: str, tmp_path: Path) -> None:
+@pytest.fixture(params=["/", "/todo/"])
+def root(address: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The service's own root, and one that a proxy has put it below."""
+    if request.param == "/":
+        yield f"{address}/"
+    else:
+        port = int(address.rpartition(":")[2])
+        with nginx(two_instances(port, port, prefix=request.param)) as proxy:
+            yield f"{proxy}{request.param}"
+
+
+def test_the_documentation_page_tries_out_a_request(browser: Chrome, root: str, tmp_path: Path) -> None:
     _console(browser)  # what other pages have left there
-    browser.get(f"{address}/docs")
+    browser.get(root)
     wait = WebDriverWait(browser, PATIENCE_SECONDS)
     click = functools.partial(_click, browser)
 
