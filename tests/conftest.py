@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +23,10 @@ from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
 from tests.planted import assert_untold
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
+
+
+def pytest_configure() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, what tests start would ignore it, too
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
