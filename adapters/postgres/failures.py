@@ -1,4 +1,4 @@
-"""The driver's errors: what each means to the core, what may be repeated, and what may be logged.
+"""Maps the driver's errors: to domain errors, to what may be repeated, and to what may be logged.
 
 SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
@@ -10,13 +10,13 @@ import psycopg
 from domain.errors import StorageError, StorageOverloaded, StorageUnavailable
 
 _OVERLOADED: Final = ("53",)  # insufficient resources: connections, memory, disk
-_READ_ONLY: Final = ("25006",)  # a server that a failover has left behind
-_CROSSED: Final = ("26000", "42P05")  # a prepared statement is unknown, or exists already: a pooler crosses them
+_READ_ONLY: Final = ("25006",)  # after a failover the old server takes no writes
+_CROSSED: Final = ("26000", "42P05")  # a prepared statement is unknown or exists already: a pooler mixed up clients
 _STALE_PLAN: Final = ("0A000",)  # "cached plan must not change result type": the schema has changed since
 _LOST: Final = ("08", "57P01", "57P02", "57P03")  # connection exceptions; shut down, crashed, starting up
 _UNDONE: Final = (
     *("40001", "40P01"),  # serialization failure, deadlock
-    "57P05",  # an idle session has ended before the statement came
+    "57P05",  # the server ended the idle session before the statement arrived
     *_CROSSED,
     *_STALE_PLAN,
 )
@@ -29,20 +29,20 @@ _UNAVAILABLE: Final = (
     "3D000",  # the database is gone
     *("3F000", "42501", "42P01"),  # no such schema, no privilege, no such table: an operator has changed the database
     "40",  # rolled back
-    "55",  # a lock, or an object, that cannot be had now
+    "55",  # a lock or an object is not available now
     "57",  # cancelled
-    "58",  # the server's system fails
-    "XX",  # internal errors: a server that ends in mid-statement, or a node of a cluster that is away
+    "58",  # the server's operating system failed
+    "XX",  # internal errors: the server died during the statement, or a node of the cluster is unreachable
 )
-_ABOUT_THE_SCHEMA: Final = ("08", "0A", "42", "53", "55", "57", "58", "XX")
-"""Classes whose words cannot quote a row."""
+_SAFE_MESSAGES: Final = ("08", "0A", "42", "53", "55", "57", "58", "XX")
+"""SQLSTATE classes whose messages cannot quote a row."""
 
 
-def meaning(error: Exception) -> StorageError:
-    """The core's word for a failed statement. Its text is safe to log: the driver's own can quote the row."""
+def domain_error(error: Exception) -> StorageError:
+    """Return the domain's error for a failed statement. Its text is safe to log; the driver's can quote the row."""
     if isinstance(error, StorageError):
         return error
-    text = _joined(describe(error))
+    text = _joined(log_fields(error))
     sqlstate = _sqlstate(error)
     if sqlstate.startswith(_OVERLOADED):
         return StorageOverloaded(text)
@@ -51,8 +51,8 @@ def meaning(error: Exception) -> StorageError:
     return StorageError(text)
 
 
-def describe(error: Exception) -> dict[str, str]:
-    """The error's class, SQLSTATE and constraint, as far as it has them."""
+def log_fields(error: Exception) -> dict[str, str]:
+    """Return the error's class, and its SQLSTATE and constraint if it has them."""
     cause = _cause_of(error)
     facts = {"error": type(cause or error).__name__}
     if sqlstate := _sqlstate(error):
@@ -62,12 +62,12 @@ def describe(error: Exception) -> dict[str, str]:
     return facts
 
 
-def words(error: Exception) -> str:
-    """For an operator at the command line: the server's own words where they cannot quote a row."""
+def safe_message(error: Exception) -> str:
+    """Return a message for the command line: the server's own if it cannot quote a row, else the log fields."""
     cause = _cause_of(error)
-    if cause and _sqlstate(error).startswith(_ABOUT_THE_SCHEMA):
-        return " ".join(str(cause.diag.message_primary).split())  # what Citus says of a worker has two lines
-    return _joined(describe(error))
+    if cause and _sqlstate(error).startswith(_SAFE_MESSAGES):
+        return " ".join(str(cause.diag.message_primary).split())  # Citus reports a worker's error in two lines
+    return _joined(log_fields(error))
 
 
 def may_be_repeated(error: Exception, *, is_read: bool) -> bool:
@@ -76,7 +76,7 @@ def may_be_repeated(error: Exception, *, is_read: bool) -> bool:
 
 
 def is_crossed(error: Exception) -> bool:
-    """Whether a pooler gave us a server connection on which other statements are prepared than ours."""
+    """Whether a pooler gave us a server connection with other prepared statements than ours."""
     return _sqlstate(error).startswith(_CROSSED)
 
 
@@ -91,20 +91,20 @@ def is_read_only(error: Exception) -> bool:
 
 
 def is_connection_loss(error: Exception) -> bool:
-    """Whether there is no connection, or none any more."""
+    """Whether no connection could be opened, or an open one was lost."""
     sqlstate = _sqlstate(error)
-    is_of_the_connection = isinstance(_cause_of(error), psycopg.OperationalError | psycopg.InterfaceError)
-    return sqlstate.startswith(_LOST) or (is_of_the_connection and not sqlstate)
+    is_connection_error = isinstance(_cause_of(error), psycopg.OperationalError | psycopg.InterfaceError)
+    return sqlstate.startswith(_LOST) or (is_connection_error and not sqlstate)
 
 
 def _cause_of(error: Exception) -> psycopg.Error | None:
-    """The driver's own error. SQLAlchemy wraps those that migrations meet."""
+    """Return the driver's error. In migrations SQLAlchemy wraps it."""
     cause = getattr(error, "orig", error)
     return cause if isinstance(cause, psycopg.Error) else None
 
 
 def _sqlstate(error: Exception) -> str:
-    """The server's code for the error, empty where it has given none."""
+    """Return the server's code for the error, or an empty text if it gave none."""
     cause = _cause_of(error)
     return (cause and cause.sqlstate) or ""
 

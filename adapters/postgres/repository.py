@@ -21,26 +21,26 @@ class PostgresTaskRepository(TaskRepository):
 
     async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
         if key is None:
-            return await self._one("add", statements.ADD, owner, uuid4(), draft.values()), True
+            return await self._run_one("add", statements.ADD, owner, uuid4(), draft.values()), True
         task_id, until = key.task_id(owner), self._gateway.until()
-        while True:  # until the deadline, if the task is deleted each time between the two statements
-            made = await self._gateway.run(
+        while True:  # repeats only if the task is deleted between the two statements; the deadline ends it
+            created = await self._gateway.run(
                 "add_once", statements.ADD_ONCE, owner, task_id, draft.values(), until=until, missing="exists"
             )
-            if made:
-                return task_of(owner, made[0]), True
-            there = await self._gateway.run("get", statements.GET, owner, task_id, {}, until=until)
-            if there:
-                task = task_of(owner, there[0])
+            if created:
+                return task_of(owner, created[0]), True
+            existing = await self._gateway.run("get", statements.GET, owner, task_id, {}, until=until)
+            if existing:
+                task = task_of(owner, existing[0])
                 if not draft.may_have_created(task):
                     raise IdempotencyKeyReused
                 return task, False
 
     async def get(self, owner: UserId, task_id: UUID) -> Task:
-        return await self._one("get", statements.GET, owner, task_id, {})
+        return await self._run_one("get", statements.GET, owner, task_id, {})
 
     async def list(self, owner: UserId, query: ListQuery = FIRST_PAGE) -> TaskPage:
-        values: dict[str, object] = {"limit": query.limit + 1}  # one more shows whether there is a next page
+        values: dict[str, object] = {"limit": query.limit + 1}  # the extra task shows whether there is a next page
         if query.after is not None:
             values |= {"after_created_at": query.after.created_at, "after_id": query.after.id}
         if query.completed is not None:
@@ -58,28 +58,28 @@ class PostgresTaskRepository(TaskRepository):
     ) -> Task:
         values = changes.mentioned()
         statement = statements.UPDATE[tuple(values), expected is not None]
-        return await self._change("update", statement, owner, task_id, values, expected=expected)
+        return await self._change_one("update", statement, owner, task_id, values, expected=expected)
 
     async def toggle(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> Task:
-        return await self._change(
+        return await self._change_one(
             "toggle", statements.TOGGLE[expected is not None], owner, task_id, {}, expected=expected
         )
 
     async def delete(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> None:
-        await self._change("delete", statements.DELETE[expected is not None], owner, task_id, {}, expected=expected)
+        await self._change_one("delete", statements.DELETE[expected is not None], owner, task_id, {}, expected=expected)
 
     async def update_all(self, owner: UserId, *, completed: bool, to: bool) -> int:
         values = {"completed": completed, "to": to}
-        return await self._count("update_all", statements.UPDATE_ALL, owner, values)
+        return await self._run_bulk("update_all", statements.UPDATE_ALL, owner, values)
 
     async def delete_all(self, owner: UserId, *, completed: bool) -> int:
-        return await self._count("delete_all", statements.DELETE_ALL, owner, {"completed": completed})
+        return await self._run_bulk("delete_all", statements.DELETE_ALL, owner, {"completed": completed})
 
-    async def _count(self, operation: str, statement: Statement, owner: UserId, values: Mapping[str, object]) -> int:
+    async def _run_bulk(self, operation: str, statement: Statement, owner: UserId, values: Mapping[str, object]) -> int:
         rows = await self._gateway.run(operation, statement, owner, None, values)
         return int(rows[0][1]) if rows else 0
 
-    async def _change(
+    async def _change_one(
         self,
         operation: str,
         statement: Statement,
@@ -90,15 +90,15 @@ class PostgresTaskRepository(TaskRepository):
         expected: Versions | None,
     ) -> Task:
         if expected is None:
-            return await self._one(operation, statement, owner, task_id, values)
+            return await self._run_one(operation, statement, owner, task_id, values)
         values, until = {**values, "expected": list(expected)}, self._gateway.until()
         rows = await self._gateway.run(operation, statement, owner, task_id, values, until=until, missing="unexpected")
         if rows:
             return task_of(owner, rows[0])
-        await self._one("get", statements.GET, owner, task_id, {}, until=until)  # is it gone, or changed?
+        await self._run_one("get", statements.GET, owner, task_id, {}, until=until)  # is it gone, or changed?
         raise TaskChanged
 
-    async def _one(
+    async def _run_one(
         self,
         operation: str,
         statement: Statement,

@@ -1,4 +1,4 @@
-"""The table as SQLModel knows it. Migrations make it; this is what statements and the drift check are built from."""
+"""The table as SQLModel sees it. Migrations create it; statements and the drift check are built from this class."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,13 +8,13 @@ from sqlmodel import Field, SQLModel
 
 from domain.rules import DESCRIPTION_MAX, TITLE_MAX, USER_ID_MAX
 
-# Every character that str.strip() takes for white space, and every control character of a regular expression's class.
+# The characters that str.strip() removes. Below, the control characters as a class of a regular expression.
 WHITE_SPACE = (
     r"E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     r"\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'"
 )
 CONTROL = r"'[\u0001-\u001f\u007f-\u009f]'"
-# PostgreSQL's reaches further, and a time beyond could be listed no more.
+# PostgreSQL accepts times outside these bounds, but Python cannot read them back.
 WITHIN_PYTHONS_CALENDAR = "created_at >= '0001-01-02 00:00:00+00' AND updated_at < '9999-12-31 00:00:00+00'"
 UUID_VERSION_4 = "'^.{14}4.{4}[89ab]'"
 
@@ -49,8 +49,8 @@ class TaskRow(SQLModel, table=True):
         CheckConstraint(f"char_length(description) <= {DESCRIPTION_MAX}", "description_length"),
         CheckConstraint("updated_at >= created_at", "updated_at_not_before_created_at"),
         CheckConstraint(WITHIN_PYTHONS_CALENDAR, "times_within_years_1_to_9999"),
-        # Read backwards it is the listing's order, so no sort is needed.
+        # This is the listing's order, read forwards or backwards, so no sort is needed.
         Index(None, "user_id", "created_at", "id"),
-        # Once the table is distributed: a shard can only see to the uniqueness of what it holds.
+        # The key of a distributed table: a shard can only check uniqueness among its own rows.
         {"info": {"alternative_primary_keys": [("user_id", "id")]}},
     )

@@ -15,13 +15,17 @@ Change = tuple[str, str, str]
 OWNERSHIP: dict[str, list[Change]] = {
     "adapters/postgres/statements.py": [
         (
-            "GET: Final = compiled(select(*_RETURNED).where(_OWNED, _THIS))",
-            "GET: Final = compiled(select(*_RETURNED).where(_THIS))",
+            "GET: Final = compiled(select(*_COLUMNS).where(_OWNED, _THIS_TASK))",
+            "GET: Final = compiled(select(*_COLUMNS).where(_THIS_TASK))",
             "a read sees anybody's task",
         ),
         ("conditions = [_OWNED, *([_IN_STATE]", "conditions = [*([_IN_STATE]", "a listing shows everybody's tasks"),
-        ("{False: (_OWNED, _THIS), True:", "{False: (_THIS,), True:", "a change hits anybody's task"),
-        ("True: (_OWNED, _THIS, _EXPECTED)}", "True: (_THIS, _EXPECTED)}", "a conditional change hits anybody's task"),
+        ("{False: (_OWNED, _THIS_TASK), True:", "{False: (_THIS_TASK,), True:", "a change hits anybody's task"),
+        (
+            "True: (_OWNED, _THIS_TASK, _EXPECTED)}",
+            "True: (_THIS_TASK, _EXPECTED)}",
+            "a conditional change hits anybody's task",
+        ),
         (
             "    .where(_OWNED)\n    .group_by",
             "    .where(_OWNED | _IN_STATE)\n    .group_by",
@@ -40,13 +44,13 @@ OWNERSHIP: dict[str, list[Change]] = {
         ("    if not _FORMS.fullmatch(text):", "    if not _FORMS.match(text):", "a statement that begins well passes"),
         ("    if not _FORMS.fullmatch(text):", "    if False:", "any statement passes"),
         (
-            r'rf" WHERE tasks\.user_id = {_OWNERS}(?: (?:AND|GROUP|ORDER)\b{_WORDS})?"',
-            r'rf" WHERE tasks\.\w+ = {_OWNERS}(?: (?:AND|GROUP|ORDER)\b{_WORDS})?"',
+            r'rf" WHERE tasks\.user_id = {_OWNER_PARAMETER}(?: (?:AND|GROUP|ORDER)\b{_WORDS})?"',
+            r'rf" WHERE tasks\.\w+ = {_OWNER_PARAMETER}(?: (?:AND|GROUP|ORDER)\b{_WORDS})?"',
             "any column stands for the owner's",
         ),
         (
-            r'_OWNERS: Final = r"%\(owner\)s::VARCHAR"',
-            r'_OWNERS: Final = r"%\(\w+\)s::VARCHAR"',
+            r'_OWNER_PARAMETER: Final = r"%\(owner\)s::VARCHAR"',
+            r'_OWNER_PARAMETER: Final = r"%\(\w+\)s::VARCHAR"',
             "any value stands for the owner",
         ),
         ("(?:AND|ANY|ASC|", "(?:AND|OR|ANY|ASC|", "OR passes"),
@@ -83,13 +87,13 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a creation takes over the task that is there",
         ),
         (
-            "values(**values, updated_at=_LATER)",
-            "values(**values, user_id=_OWNER, updated_at=_LATER)",
+            "values(**values, updated_at=_NEXT_VERSION)",
+            "values(**values, user_id=_OWNER, updated_at=_NEXT_VERSION)",
             "an update writes the owner",
         ),
         (
-            "_RETURNED: Final = tuple(col(getattr(TaskRow, name)) for name in RETURNED)",
-            '_RETURNED: Final = (_OWNER.label("user_id"), *(col(getattr(TaskRow, name)) for name in RETURNED[1:]))',
+            "_COLUMNS: Final = tuple(col(getattr(TaskRow, name)) for name in COLUMN_NAMES)",
+            '_COLUMNS: Final = (_OWNER.label("user_id"), *(col(getattr(TaskRow, name)) for name in COLUMN_NAMES[1:]))',
             "what is returned is the owner asked for, not the row's",
         ),
         (".where(owner == _OWNER).group_by(owner)", ".group_by(owner)", "the count of changed rows is not bound"),
@@ -100,7 +104,7 @@ OWNERSHIP: dict[str, list[Change]] = {
             "an update that gives the task away passes",
         ),
         (
-            r"VALUES \({_VALUE}, {_OWNERS}(?:, ",
+            r"VALUES \({_VALUE}, {_OWNER_PARAMETER}(?:, ",
             r"VALUES \({_VALUE}, {_VALUE}(?:, ",
             "a row that is made for another passes",
         ),
@@ -115,8 +119,8 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a read of another table passes",
         ),
         (
-            r'{_OWNERS}(?: AND\b{_WORDS})? RETURNING tasks\.user_id\b{_WORDS}"',
-            r'{_OWNERS}(?: AND\b{_WORDS})? RETURNING {_WORDS}"',
+            r'{_OWNER_PARAMETER}(?: AND\b{_WORDS})? RETURNING tasks\.user_id\b{_WORDS}"',
+            r'{_OWNER_PARAMETER}(?: AND\b{_WORDS})? RETURNING {_WORDS}"',
             "a change that does not return the owner passes",
         ),
         (
@@ -192,7 +196,7 @@ OWNERSHIP: dict[str, list[Change]] = {
         ('{"owner": owner.value, "task_id"', '{"owner": "alice", "task_id"', "everybody is alice"),
         ("user_id=owner.value,", 'user_id="somebody",', "the log does not say on whose behalf"),
         (
-            "                    self._distrust()\n",
+            "                    self._refuse_foreign_row()\n",
             "                    rows = [row for row in rows if row[0] == owner.value]\n",
             "a crossed result is passed over in silence",
         ),
@@ -200,7 +204,7 @@ OWNERSHIP: dict[str, list[Change]] = {
     "adapters/postgres/repository.py": [
         ("key.task_id(owner), self", 'key.task_id(UserId("service")), self', "all users share their keys"),
         (
-            'await self._one("get", statements.GET, owner, task_id, {}, until=until)  # is it gone, or changed?',
+            'await self._run_one("get", statements.GET, owner, task_id, {}, until=until)  # is it gone, or changed?',
             "pass",
             "a condition on another user's task says 412, not 404",
         ),

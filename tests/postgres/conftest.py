@@ -67,7 +67,7 @@ def tasks(database: DatabaseExecutor) -> PostgresTaskRepository:
 @pytest.fixture
 async def wire_tasks(wire: Wire) -> AsyncIterator[PostgresTaskRepository]:
     """Over one connection, on which nothing but their statements is sent."""
-    async with running(executor(wire.url, queue=10, prepares="off")) as database:
+    async with running(executor(wire.url, queue=10, prepare="off")) as database:
         yield PostgresTaskRepository(database)
 
 

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.schema.revisions import create_migration_engine, upgrade
-from adapters.postgres.statements import RETURNED, OnTasks, compiled
+from adapters.postgres.statements import COLUMN_NAMES, TaskStatement, compiled
 from adapters.postgres.table import TaskRow
 from tests.databases import own_database
 from tests.postgres.test_statements import LATER
@@ -45,7 +45,7 @@ OTHERS = TASKS.alias("others")
 GLANCE = table("glance", column("user_id"), column("id"), column("title"))  # a view over all tasks
 OWNED = TASKS.c.user_id == bindparam("owner")
 DONE = TASKS.c.completed
-COLUMNS = [TASKS.c[name] for name in RETURNED]
+COLUMNS = [TASKS.c[name] for name in COLUMN_NAMES]
 HIS_TITLE = select(OTHERS.c.title).where(OTHERS.c.user_id != bindparam("owner")).limit(1).scalar_subquery()
 ALL = select(*COLUMNS)
 READ = ALL.where(OWNED)
@@ -58,7 +58,7 @@ NEW: dict[str, Any] = {"id": bindparam("task_id"), "title": bindparam("title")}
 MINE_NEW = insert(TASKS).values(user_id=bindparam("owner"), **NEW)
 MAKE = MINE_NEW.returning(*COLUMNS)
 
-OWNERLESS: dict[str, OnTasks] = {
+OWNERLESS: dict[str, TaskStatement] = {
     "all": ALL,
     "one": ALL.where(TASKS.c.id == bindparam("task_id")),
     "owner or": ALL.where(or_(OWNED, DONE)),
@@ -159,7 +159,7 @@ OWNERLESS: dict[str, OnTasks] = {
 
 
 @pytest.mark.parametrize("statement", [READ, CHANGE, REMOVE, MAKE], ids=str)
-def test_what_binds_the_owner_is_compiled(statement: OnTasks) -> None:
+def test_what_binds_the_owner_is_compiled(statement: TaskStatement) -> None:
     assert "%(owner)s" in compiled(statement).text
 
 
@@ -200,7 +200,7 @@ def mostly(right: Any, *others: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def statements(draw: st.DrawFn) -> OnTasks:
+def statements(draw: st.DrawFn) -> TaskStatement:
     returned = draw(mostly(COLUMNS, *RETURNABLE))
     conditions = draw(mostly([OWNED], [])) + draw(st.lists(st.sampled_from(CONDITIONS), max_size=2))
     kind = draw(st.sampled_from([Select, Update, Delete, Insert]))
@@ -239,7 +239,7 @@ def test_what_is_compiled_meets_no_row_of_anybody_else(two_owners: psycopg.Conne
 
     @settings(max_examples=EXAMPLES, derandomize=True, database=None, deadline=None)
     @given(statements())
-    def attempt(statement: OnTasks) -> None:
+    def attempt(statement: TaskStatement) -> None:
         try:
             sent = compiled(statement).text
         except ValueError:

@@ -133,7 +133,7 @@ async def test_what_finished_when_the_first_was_accepted_counts(
 
 
 async def test_a_statement_that_waits_too_long_is_never_sent(wire: Wire, gate: Gate) -> None:
-    async with running(executor_on(wire.url, PASS, deadline=0.5, prepares="off")) as database:
+    async with running(executor_on(wire.url, PASS, deadline=0.5, prepare="off")) as database:
         running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
         await gate.until_waiting()
         with pytest.raises(StorageUnavailable, match="the deadline passed"):
@@ -145,7 +145,7 @@ async def test_a_statement_that_waits_too_long_is_never_sent(wire: Wire, gate: G
 
 
 async def test_after_its_deadline_a_second_statement_is_never_sent(wire: Wire) -> None:
-    async with running(executor_on(wire.url, prepares="off")) as database:
+    async with running(executor_on(wire.url, prepare="off")) as database:
         until = database.until() - 5
         await backend(database)
         with pytest.raises(StorageUnavailable, match="the deadline passed"):
@@ -154,7 +154,7 @@ async def test_after_its_deadline_a_second_statement_is_never_sent(wire: Wire) -
 
 
 async def test_a_statement_whose_caller_has_gone_is_never_sent(wire: Wire, gate: Gate) -> None:
-    async with running(executor_on(wire.url, PASS, prepares="off")) as database:
+    async with running(executor_on(wire.url, PASS, prepare="off")) as database:
         running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
         await gate.until_waiting()
         waiting = asyncio.ensure_future(database.run(TEXT, {"text": "x"}))
@@ -239,7 +239,7 @@ def held_cancels(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 async def test_a_cancel_is_over_before_the_next_statement_is_sent(
     wire: Wire, gate: Gate, held_cancels: asyncio.Event
 ) -> None:
-    async with running(executor_on(wire.url, PASS, deadline=0.2, queue=10, prepares="off")) as database:
+    async with running(executor_on(wire.url, PASS, deadline=0.2, queue=10, prepare="off")) as database:
         before = await backend(database)
         with pytest.raises(StorageUnavailable):
             await database.run(PASS, gate.parameters)

@@ -36,14 +36,14 @@ async def failure(database: DatabaseExecutor, sqlstate: str) -> psycopg.Error:
 async def test_an_sqlstate_has_its_meaning(
     raising: DatabaseExecutor, sqlstate: str, meaning: type[StorageError]
 ) -> None:
-    said = failures.meaning(await failure(raising, sqlstate))
+    said = failures.domain_error(await failure(raising, sqlstate))
     assert type(said) is meaning
     assert sqlstate in str(said)
     assert "planted" not in str(said)
 
 
 async def test_without_room_on_the_server_a_second_is_waited(raising: DatabaseExecutor) -> None:
-    said = failures.meaning(await failure(raising, "53300"))
+    said = failures.domain_error(await failure(raising, "53300"))
     assert isinstance(said, StorageOverloaded)
     assert said.seconds == 1
 
@@ -56,7 +56,7 @@ async def test_without_room_on_the_server_a_second_is_waited(raising: DatabaseEx
 async def test_an_operator_sees_the_servers_words_where_they_quote_no_row(
     raising: DatabaseExecutor, sqlstate: str, is_shown: bool
 ) -> None:
-    assert (failures.words(await failure(raising, sqlstate)) == "planted-row") == is_shown
+    assert (failures.safe_message(await failure(raising, sqlstate)) == "planted-row") == is_shown
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def test_a_server_that_cannot_be_reached_is_a_lost_connection() -> None:
     with pytest.raises(psycopg.OperationalError) as raised:
         psycopg.connect("postgresql://nobody@127.0.0.1:1/nowhere")
     assert failures.is_connection_loss(raised.value)
-    assert isinstance(failures.meaning(raised.value), StorageUnavailable)
+    assert isinstance(failures.domain_error(raised.value), StorageUnavailable)
 
 
 async def test_a_connection_lost_in_mid_statement_is_unavailable(database_url: str) -> None:
     async with running(executor(database_url, SUICIDE)) as database:
         with pytest.raises(psycopg.Error) as raised:
             await database.run(SUICIDE, {})
-    assert isinstance(failures.meaning(raised.value), StorageUnavailable)
+    assert isinstance(failures.domain_error(raised.value), StorageUnavailable)
 
 
 async def test_a_row_that_a_check_refuses_is_a_defect_and_is_not_quoted(

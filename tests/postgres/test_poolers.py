@@ -41,9 +41,9 @@ async def test_a_direct_connection_prepares_what_it_runs_often(wire: Wire) -> No
     assert await is_prepared(wire)
 
 
-@pytest.mark.parametrize(("prepares", "expected"), [("on", True), ("off", False)])
-async def test_the_operator_may_decide_without_a_probe(wire: Wire, prepares: str, *, expected: bool) -> None:
-    assert await is_prepared(wire, prepares=prepares) is expected
+@pytest.mark.parametrize(("prepare", "expected"), [("on", True), ("off", False)])
+async def test_the_operator_may_decide_without_a_probe(wire: Wire, prepare: str, *, expected: bool) -> None:
+    assert await is_prepared(wire, prepare=prepare) is expected
 
 
 @untracked
@@ -95,7 +95,7 @@ async def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
 
 @untracked
 async def test_statements_that_cross_are_given_up(wire_of_pooler: Wire, alice: UserId) -> None:
-    async with running(executor(wire_of_pooler.url, connections=4, queue=200, prepares="on")) as database:
+    async with running(executor(wire_of_pooler.url, connections=4, queue=200, prepare="on")) as database:
         tasks = PostgresTaskRepository(database)
         added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
         outcomes = [

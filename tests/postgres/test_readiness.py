@@ -25,7 +25,7 @@ from tests.postgres.wire import Wire, tapped
 
 @pytest.fixture
 async def database(wire: Wire) -> AsyncIterator[DatabaseExecutor]:
-    async with running(executor(wire.url, RAISE, queue=10, deadline=0.5, prepares="off")) as database:
+    async with running(executor(wire.url, RAISE, queue=10, deadline=0.5, prepare="off")) as database:
         yield database
 
 
@@ -150,7 +150,7 @@ async def test_a_database_that_cannot_serve_is_not_ready_and_not_started_on(
     operator, role, url = serving
     change, kind, words = FAULTS[name]
     with tapped(url) as wire:
-        async with running(executor(wire.url, prepares="off")) as database:
+        async with running(executor(wire.url, prepare="off")) as database:
             await PostgresReadiness(database).check()
             wait_until_ready(url, timeout=2, patience=20)
             operator.execute(change.format(role=role).encode())

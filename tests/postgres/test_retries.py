@@ -93,7 +93,7 @@ async def test_a_session_that_was_idle_too_long_costs_no_failed_write(
 ) -> None:
     url = with_parameters(database_url, options="-c idle_session_timeout=20ms")
     monkeypatch.setattr(Connection, "is_usable", lambda _: True)  # as if the server hung up a moment later
-    async with running(executor(url, prepares="off")) as database:
+    async with running(executor(url, prepare="off")) as database:
         before = await backend(database)
         with psycopg.connect(database_url) as observer:
             query = "select count(*) from pg_stat_activity where pid = %s"

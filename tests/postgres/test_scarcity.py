@@ -60,7 +60,7 @@ async def test_a_connection_without_a_descriptor_to_cut_it_is_closed(
         opened.append(descriptor)
         raise FAULT
 
-    async with running(executor(database_url, queue=0, prepares="off")) as database:
+    async with running(executor(database_url, queue=0, prepare="off")) as database:
         with monkeypatch.context() as meanwhile:
             meanwhile.setattr(os, "dup", cannot_be_had)
             with pytest.raises(StorageUnavailable):

@@ -84,7 +84,7 @@ def test_an_answer_that_may_be_another_later_is_waited_for_too(
         (
             {"options": "-c role=pg_monitor"},
             StorageUnavailable,
-            "it refuses to be read: permission denied for table alembic_version$",
+            "it cannot be read: permission denied for table alembic_version$",
         ),
         ({"options": "-c search_path=pg_catalog"}, StorageOutdated, "its schema is empty"),
     ],

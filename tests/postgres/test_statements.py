@@ -23,7 +23,7 @@ from tests.postgres.wire import Wire
 
 @pytest.fixture(params=["on", "off"])
 async def tasks(wire: Wire, request: pytest.FixtureRequest) -> AsyncIterator[TaskRepository]:
-    async with running(executor(wire.url, queue=10, prepares=request.param)) as database:
+    async with running(executor(wire.url, queue=10, prepare=request.param)) as database:
         yield PostgresTaskRepository(database)
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from adapters.embedded_postgres import embedded_postgres
-from adapters.unprivileged import default_folder
+from adapters.unprivileged import default_data_folder
 from domain.errors import StorageUnavailable
 
 ROOT = Path(__file__).parents[2]
@@ -115,8 +115,8 @@ def test_root_changes_no_permission_and_adds_no_user(server_folder: Path, monkey
 def test_root_in_a_folder_closed_to_others(server_folder: Path) -> None:
     closed = server_folder.parent / "closed"
     closed.mkdir(mode=0o700)
-    assert default_folder(server_folder.parent) == server_folder.parent / ".taskward"
-    assert default_folder(closed) == Path(f"/var/lib/taskward{closed}")
+    assert default_data_folder(server_folder.parent) == server_folder.parent / ".taskward"
+    assert default_data_folder(closed) == Path(f"/var/lib/taskward{closed}")
     with pytest.raises(StorageUnavailable, match="/var/lib/taskward"), embedded_postgres(closed / "postgres"):
         pass
 

@@ -1,1 +1,1 @@
-"""Connections to PostgreSQL: opened, shared, bounded in time, and guarded. Knows no task."""
+"""Connections to PostgreSQL: opens, shares and guards them, and limits their time. Knows nothing of tasks."""

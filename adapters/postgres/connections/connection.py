@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL: opened, asked, and ended from outside when its statement runs too long."""
+"""One connection to PostgreSQL: opens it, runs statements, and stops one that runs too long."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ _DEFAULTS: Final = {
 
 
 class UnsuitableDatabase(psycopg.OperationalError):
-    """Tasks could be stored there, but not read again as they were. Its text says what to change."""
+    """Tasks stored there would not be read back as they were. The text says what to change."""
 
 
 class Connection:
@@ -47,20 +47,20 @@ class Connection:
         self._socket = socket.socket(fileno=os.dup(driver.fileno()))
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
-        # It has no connection, so that it loads times in UTC, whatever zone the session has.
+        # Without a connection it loads times in UTC, whatever the session's time zone.
         self._transformer = Transformer()
 
     async def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Rows:
-        """The rows of the answer. Raises psycopg's errors, and `OwnershipViolation` for a text that is not allowed."""
+        """Return the rows. Raises psycopg's errors, and `OwnershipViolation` for a text that is not allowed."""
         await self._cursor.execute(statement.text, parameters)
         result = self._cursor.pgresult
         self._transformer.set_pgresult(result)
         return self._transformer.load_rows(0, result.ntuples if result else 0, tuple)
 
     def is_usable(self) -> bool:
-        """Whether the server has not hung up, as far as the socket knows: no round trip is made.
+        """Whether the server has not closed the connection. Only the socket is asked: no round trip.
 
-        The server's last words and the end of the stream come one after the other, so it reads until it is quiet.
+        The server's last message and the end of the stream arrive one after the other, so this reads until both are in.
         """
         pgconn = self._driver.pgconn
         try:
@@ -79,9 +79,9 @@ class Connection:
         self._driver.prepare_threshold = None
 
     async def stop(self, has_ended: asyncio.Event) -> None:
-        """Ends the statement that runs: cancels it on the server, or else cuts the connection."""
-        for _ in range(CANCEL_ATTEMPTS):  # a cancel can overtake its statement, and is then lost
-            with contextlib.suppress(psycopg.Error, OSError):  # no descriptor may be left
+        """End the running statement: cancel it on the server, or cut the connection if that does not work."""
+        for _ in range(CANCEL_ATTEMPTS):  # a cancel that overtakes its statement is lost
+            with contextlib.suppress(psycopg.Error, OSError):  # or this process has no file descriptor left
                 await self._driver.cancel_safe(timeout=CANCEL_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CANCEL_SECONDS):
@@ -90,8 +90,8 @@ class Connection:
         self.cut()
 
     def cut(self) -> None:
-        """Ends the connection from outside: whoever waits for an answer on it goes on at once."""
-        with contextlib.suppress(OSError):  # it has ended by itself
+        """Cut the connection. Whoever waits for its answer gets an error at once."""
+        with contextlib.suppress(OSError):  # it is closed already
             self._socket.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
@@ -100,21 +100,21 @@ class Connection:
 
 
 class Connector:
-    """Opens connections that send only the allowed statements. `url` is a libpq URI, `timeout` in seconds."""
+    """Opens connections that send only the allowed statements. `url` is a libpq URI, `timeout` is in seconds."""
 
-    def __init__(self, url: str, allowed: Collection[Statement], *, timeout: int = 5, prepares: str = "auto") -> None:
+    def __init__(self, url: str, allowed: Collection[Statement], *, timeout: int = 5, prepare: str = "auto") -> None:
         self._parameters = libpq_parameters(url, timeout)
         self._cursor = cursor_for(allowed)
         self._timeout = timeout
-        self._prepares = prepares
+        self._prepare = prepare
 
     async def open(self, *, may_prepare: bool = True) -> Connection:
-        """Raises psycopg's errors, `UnsuitableDatabase` among them."""
+        """Open a connection. Raises psycopg's errors, `UnsuitableDatabase` among them."""
         driver = await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True, prepare_threshold=None)
         try:
             require_suitable(driver.info)
             if may_prepare and (
-                self._prepares == "on" or (self._prepares == "auto" and await is_safe_to_prepare(driver, self._timeout))
+                self._prepare == "on" or (self._prepare == "auto" and await is_safe_to_prepare(driver, self._timeout))
             ):
                 driver.prepare_threshold = PREPARE_THRESHOLD
             driver.cursor_factory = self._cursor
@@ -126,22 +126,22 @@ class Connector:
 
 
 def libpq_parameters(url: str, timeout: int = 5) -> dict[str, Any]:
-    """What the URL says, as libpq understands it, over our defaults; `timeout`, in seconds, is for a login."""
+    """Return libpq's parameters: those of the URL, over our defaults. `timeout` is the seconds for a login."""
     parameters = _DEFAULTS | {"connect_timeout": timeout} | conninfo_to_dict(url) | {"client_encoding": "utf8"}
     if parameters.get("sslrootcert") == "system":
-        _find_the_systems_authorities()
+        _use_system_certificates()
     return parameters
 
 
 def require_suitable(info: psycopg.ConnectionInfo) -> None:
-    """Raises `UnsuitableDatabase` where texts or times would not come back as they were stored."""
+    """Raise `UnsuitableDatabase` if texts or times would not come back as they were stored."""
     encoding, date_style = info.parameter_status("server_encoding"), info.parameter_status("DateStyle")
     if encoding not in {None, "UTF8"} or (date_style and not date_style.startswith("ISO")):
         raise UnsuitableDatabase(f"its encoding is {encoding} and its DateStyle {date_style}, not UTF8 and ISO")
 
 
-def _find_the_systems_authorities() -> None:
-    """psycopg's bundled OpenSSL has no usable path to them; use Python's."""
+def _use_system_certificates() -> None:
+    """Use Python's paths to them: psycopg's bundled OpenSSL has none that work."""
     paths = ssl.get_default_verify_paths()
     for variable, place in ((paths.openssl_cafile_env, paths.cafile), (paths.openssl_capath_env, paths.capath)):
         if place:

@@ -13,14 +13,14 @@ from domain.errors import OwnershipViolation
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A text to send, with its parameters as `%(name)s`. A read may be repeated after its connection was lost."""
+    """A text to send, with parameters as `%(name)s`. A read may be repeated after its connection was lost."""
 
     text: str
     is_read: bool
 
 
 def cursor_for(allowed: Collection[Statement]) -> type[AsyncCursor[TupleRow]]:
-    """A cursor that sends only the allowed texts. It raises `OwnershipViolation` for any other."""
+    """Return a cursor class that sends only the allowed texts. It raises `OwnershipViolation` for any other."""
     texts = frozenset(statement.text for statement in allowed)
 
     class GuardedCursor(AsyncCursor[TupleRow]):
@@ -30,7 +30,7 @@ def cursor_for(allowed: Collection[Statement]) -> type[AsyncCursor[TupleRow]]:
             return super().execute(query, *arguments, **options)
 
         def _refuse_all(self, *_: Any, **__: Any) -> NoReturn:
-            """One `execute` for each operation: nothing here uses the other ways to send a statement."""
+            """The service only calls `execute`; every other way to send a statement is closed."""
             _refuse()
 
         executemany = stream = copy = _refuse_all

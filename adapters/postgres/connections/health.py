@@ -27,8 +27,8 @@ class DatabaseHealth:
             log.info("database regained")
 
     def failed(self, error: Exception) -> None:
-        if isinstance(failures.meaning(error), StorageUnavailable):
+        if isinstance(failures.domain_error(error), StorageUnavailable):
             self._last_success = -inf
         if failures.is_connection_loss(error) and not self._is_lost:
             self._is_lost = True
-            log.warning("database lost", **failures.describe(error))
+            log.warning("database lost", **failures.log_fields(error))

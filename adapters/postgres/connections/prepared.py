@@ -1,4 +1,4 @@
-"""Whether statements may be prepared on the server: only where a probe has shown that no pooler can cross them."""
+"""Decides whether statements are prepared on the server: only if a probe shows that no pooler can cross them."""
 
 import asyncio
 import os
@@ -11,14 +11,14 @@ from psycopg import sql
 _OWN_NAME: Final = "select name from pg_prepared_statements where statement like 'select name from pg_prepared_st%'"
 _DRIVERS_PREFIX: Final = "_pg3_"
 PREPARE_THRESHOLD: Final = 5
-"""How often a statement is run before it is prepared."""
+"""How often a statement runs before it is prepared."""
 
 
 async def is_safe_to_prepare(driver: "psycopg.AsyncConnection[Any]", timeout: float) -> bool:  # noqa: ASYNC109 - see below
-    """Whether no pooler stands between, or one that keeps track of prepared statements.
+    """Whether the connection is direct, or its pooler keeps track of prepared statements.
 
-    One that does not can run a statement that another client has prepared in place of ours. After `timeout` seconds
-    the connection is cut, since a driver that is only cancelled waits for the server's consent.
+    A pooler that does not can run another client's prepared statement instead of ours. After `timeout` seconds the
+    connection is cut, since a cancelled driver would wait for the server first.
     """
     with socket.socket(fileno=os.dup(driver.fileno())) as duplicate:
         timer = asyncio.get_running_loop().call_later(timeout, duplicate.shutdown, socket.SHUT_RDWR)
@@ -30,16 +30,16 @@ async def is_safe_to_prepare(driver: "psycopg.AsyncConnection[Any]", timeout: fl
 
 
 async def _are_tracked(driver: "psycopg.AsyncConnection[Any]") -> bool:
-    """A pooler that keeps track of prepared statements gives them names of its own."""
-    driver.prepare_threshold = PREPARE_THRESHOLD  # without one the driver prepares nothing, even if it is asked to
+    """Whether the pooler keeps track of prepared statements: if so, it gives them its own names."""
+    driver.prepare_threshold = PREPARE_THRESHOLD  # without a threshold the driver never prepares
     try:
-        async with driver.transaction():  # on one and the same server connection
+        async with driver.transaction():  # keeps the same server connection
             names = [name async for (name,) in await driver.execute(_OWN_NAME, prepare=True)]
             untracked = [name for name in names if name.startswith(_DRIVERS_PREFIX)]
-            for name in untracked:  # it would stay behind for whoever gets the server connection next
+            for name in untracked:  # the next client of the server connection must not find it
                 await driver.execute(sql.SQL("deallocate {}").format(sql.Identifier(name)), prepare=False)
     except (psycopg.errors.DuplicatePreparedStatement, psycopg.errors.InvalidSqlStatementName):
-        return False  # another client's stayed behind
+        return False  # another client left one
     finally:
         driver.prepare_threshold = None
     return bool(names) and not untracked

@@ -1,4 +1,4 @@
-"""From one PostgreSQL to many: the tasks spread over the servers of a Citus cluster, each user's on one of them."""
+"""Distributes the tasks over the servers of a Citus cluster. Each user's tasks are on one server."""
 
 from typing import Final
 
@@ -6,11 +6,11 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from adapters.postgres import failures
-from adapters.postgres.schema.readiness import COLUMNS, FACTS, require_current, require_schema
+from adapters.postgres.schema.readiness import COLUMNS, FACTS, raise_if_never_migrated, require_current
 from adapters.postgres.schema.revisions import schema_transaction
 from domain.errors import StorageError
 
-# By their full names: whoever may create functions elsewhere must not be able to put one in their place.
+# Full names, so that nobody can put a function of the same name from another schema in their place.
 _HAS_CITUS: Final = text("select to_regproc('pg_catalog.create_distributed_table') is not null")
 _STATE: Final = text(
     "select (select pg_catalog.column_to_column_name(logicalrelid, partkey)"
@@ -27,12 +27,12 @@ _CHANGE_KEY: Final = text(
     "alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)"
 )
 _DISTRIBUTE: Final = text("select pg_catalog.create_distributed_table('tasks', 'user_id')")
-# A service that enters at a worker reads the revision there.
+# A service that connects to a worker reads the revision there.
 _COPY_TO_EVERY_NODE: Final = text("select pg_catalog.create_reference_table('alembic_version')")
 
 
 def distribute(engine: Engine) -> bool:
-    """Distributes the tasks by owner, and copies the revision to every node, all in one transaction.
+    """Distribute the tasks by owner and copy the revision to every node, all in one transaction.
 
     Returns whether there was anything to do. Raises a `StorageError` that says what is in the way, and quotes no row.
     """
@@ -40,9 +40,9 @@ def distribute(engine: Engine) -> bool:
         with schema_transaction(engine) as connection:
             return _distribute(connection)
     except DBAPIError as error:
-        lost = error.connection_invalidated  # 08006 with a live connection is about a worker
-        outcome = "what has become of it is unknown, run it again" if lost else "nothing was changed"
-        raise type(failures.meaning(error))(f"{outcome}: {failures.words(error)}") from None
+        lost = error.connection_invalidated  # 08006 on a live connection is a worker's loss, not ours
+        outcome = "the outcome is unknown, run it again" if lost else "nothing was changed"
+        raise type(failures.domain_error(error))(f"{outcome}: {failures.safe_message(error)}") from None
 
 
 def _distribute(connection: Connection) -> bool:
@@ -70,6 +70,6 @@ def _require_current(connection: Connection) -> None:
     try:
         facts = connection.exec_driver_sql(FACTS.text, COLUMNS).one()
     except ProgrammingError as error:
-        require_schema(error.orig)
+        raise_if_never_migrated(error.orig)
         raise
     require_current(facts)

@@ -18,8 +18,8 @@ from domain.rules import FIELDS
 log = structlog.get_logger()
 
 FRESH_SECONDS: Final = 30.0
-"""How long a success stands for the next."""
-MIGRATIONS: Final = files("migrations")  # beside this package, installed or in a checkout
+"""For this long after a successful operation, readiness does not ask the database."""
+MIGRATIONS: Final = files("migrations")  # it stands beside `adapters`, installed or in a checkout
 
 FACTS: Final = Statement(
     """
@@ -39,23 +39,23 @@ FACTS: Final = Statement(
     """,
     is_read=True,
 )
-"""Of the catalogue, in one round trip: revisions, table, missing columns, missing privileges, row security."""
+"""Asks the catalogue in one round trip: revisions, table, missing columns, missing privileges, row security."""
 COLUMNS: Final[dict[str, Any]] = {
     "columns": ["id", "user_id", *FIELDS, "created_at", "updated_at"],
     "made": ["id", "user_id", *FIELDS],
     "changed": [*FIELDS, "updated_at"],
 }
-"""The columns that statements read, make and change: the parameters of `FACTS`."""
+"""The parameters of `FACTS`: the columns that statements read, insert and update."""
 
 
 @cache
 def newest_revision() -> str:
-    """Revisions have four digits, and their files begin with them."""
+    """Return the newest revision: four digits, with which its file's name begins."""
     return max(file.name for file in MIGRATIONS.joinpath("versions").iterdir() if file.name.endswith(".py"))[:4]
 
 
 def require_ready(facts: Sequence[Any]) -> None:
-    """Raises a `StorageError` with the remedy unless tasks can be served. `facts` is the row that `FACTS` returns."""
+    """Raise a `StorageError` with the remedy unless tasks can be served. `facts` is the row that `FACTS` returns."""
     require_current(facts)
     *_, missing_privileges, is_filtered = facts
     if missing_privileges:
@@ -67,9 +67,9 @@ def require_ready(facts: Sequence[Any]) -> None:
 
 
 def require_current(facts: Sequence[Any]) -> None:
-    """Raises `StorageOutdated` with the remedy unless the schema is at our newest revision, or at a later one.
+    """Raise `StorageOutdated` with the remedy unless the schema is at our newest revision or a later one.
 
-    A later revision will do: a new release's schema comes first, and the old release still serves.
+    A later revision is fine: a new release migrates first, while the old release still serves.
     """
     revisions, has_tasks, missing_columns, *_ = facts
     found = revisions.split(", ") if revisions else []
@@ -82,8 +82,8 @@ def require_current(facts: Sequence[Any]) -> None:
         raise StorageOutdated(f"its schema says {revisions} but has no {lacks}: restore it from a backup")
 
 
-def require_schema(error: BaseException | None) -> None:
-    """Raises `StorageOutdated` for the error that `FACTS` meets where no migration has ever run."""
+def raise_if_never_migrated(error: BaseException | None) -> None:
+    """Raise `StorageOutdated` if `FACTS` failed with this error because no migration has ever run."""
     if isinstance(error, psycopg.errors.UndefinedTable):
         raise _outdated("empty") from None
 
@@ -97,9 +97,9 @@ class PostgresReadiness:
         self._database = database
 
     async def check(self) -> None:
-        """Raises `StorageUnavailable`, `StorageOverloaded` or `StorageOutdated` where tasks cannot be served.
+        """Raise `StorageUnavailable`, `StorageOverloaded` or `StorageOutdated` if tasks cannot be served.
 
-        Does not ask if an operation succeeded lately, so that probes do not keep a serverless database awake.
+        Does not ask the database if an operation succeeded lately, so that probes do not keep a serverless one awake.
         """
         if self._database.health.has_succeeded_within(FRESH_SECONDS):
             return
@@ -113,5 +113,5 @@ class PostgresReadiness:
         try:
             return (await self._database.run(FACTS, COLUMNS))[0]
         except psycopg.Error as error:
-            require_schema(error)
-            raise failures.meaning(error) from None
+            raise_if_never_migrated(error)
+            raise failures.domain_error(error) from None

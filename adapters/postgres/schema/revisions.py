@@ -1,4 +1,4 @@
-"""The schema's revisions: brings a database to the newest, through Alembic and SQLAlchemy."""
+"""Brings a database to the newest revision of the schema, with Alembic and SQLAlchemy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +14,18 @@ from adapters.postgres.schema.readiness import MIGRATIONS, newest_revision
 from domain.errors import StorageOutdated
 
 _REVISIONS: Final = text("select version_num from alembic_version")
-# Any constant serves, as long as all releases use the same. Of the transaction, not the session: a transaction
-# pooler hands the session on.
+# Any constant will do, as long as all releases use the same. The lock belongs to the transaction: a transaction pooler
+# gives the session to other clients.
 _LOCK: Final = text("select pg_advisory_xact_lock(7249836501)")
-# The DDL on a distributed table waits for locks on the workers, too: Citus passes on what is set after this.
-# A plain PostgreSQL lets anybody set a name that no extension has taken.
+# DDL on a distributed table waits for locks on the workers, too: with this, Citus sends them the settings that follow.
+# A plain PostgreSQL accepts the setting, since it accepts any name with a dot.
 _REACH_WORKERS: Final = text("set local citus.propagate_set_commands = 'local'")
-# Bounds the wait for the lock above and for those of the DDL, which hold up everybody behind them.
+# Limits the wait for the lock above and for the locks of the DDL: everybody queues behind a DDL that waits.
 _LOCK_TIMEOUT: Final = text("set local lock_timeout = '30s'")
 
 
 def create_migration_engine(url: str) -> Engine:
-    """For what is about the table itself, and so about all owners. `url` is a libpq URI. Nothing is opened yet."""
+    """Return an engine for changes of the schema, which concern all owners. `url` is a libpq URI. Opens nothing yet."""
     parameters = libpq_parameters(url)
 
     def connect() -> "psycopg.Connection[Any]":
@@ -40,7 +40,7 @@ def create_migration_engine(url: str) -> Engine:
 
 @contextmanager
 def schema_transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction in which nobody else changes the schema: those who do so at once wait for each other."""
+    """Open a transaction that changes the schema. Only one runs at a time; the others wait for it."""
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
         connection.execute(_REACH_WORKERS)
         connection.execute(_LOCK_TIMEOUT)
@@ -49,9 +49,9 @@ def schema_transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def upgrade(engine: Engine) -> None:
-    """Brings the schema to the newest revision, in one transaction. Does nothing where it is there already.
+    """Bring the schema to the newest revision, in one transaction. Does nothing if it is there already.
 
-    Raises a `StorageError` that says what stood in the way, and quotes no row.
+    Raises a `StorageError` that says what is in the way, and quotes no row.
     """
     from alembic import command  # noqa: PLC0415 - takes a third of a second that serving need not spend
     from alembic.config import Config  # noqa: PLC0415
@@ -62,13 +62,13 @@ def upgrade(engine: Engine) -> None:
     try:
         command.upgrade(config, "head")
     except DBAPIError as error:
-        raise type(failures.meaning(error))(f"the migration was undone: {failures.words(error)}") from None
+        raise type(failures.domain_error(error))(f"the migration was undone: {failures.safe_message(error)}") from None
     except CommandError as error:
         raise StorageOutdated(f"nothing was migrated: {error}") from None
 
 
 def upgrade_if_needed(engine: Engine) -> None:
-    """Upgrades unless the schema is at the newest revision, which is found out sooner than Alembic is loaded."""
+    """Upgrade unless the schema is at the newest revision. Asking is faster than loading Alembic."""
     try:
         with engine.connect() as connection:
             found = connection.execute(_REVISIONS).scalars().all()
