@@ -1,4 +1,4 @@
-"""The fake repository: the same promises, kept in a dictionary."""
+"""The fake repository: it keeps the same promises in a dictionary."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _place(task: Task) -> tuple[datetime, UUID]:
+def _sort_key(task: Task) -> tuple[datetime, UUID]:
     return task.created_at, task.id
 
 
 class InMemoryTaskRepository(TaskRepository):
-    """Tasks are immutable, so none has to be copied on its way in or out."""
+    """Stores tasks without copying them: they are immutable."""
 
     def __init__(self, clock: Callable[[], datetime] = system_clock, new_id: Callable[[], UUID] = uuid4) -> None:
         self.clock = clock
@@ -31,10 +31,10 @@ class InMemoryTaskRepository(TaskRepository):
 
     async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
         task_id = key.task_id(owner) if key else self.new_id()
-        if there := self.stored.get((owner, task_id)):
-            if not draft.may_have_created(there):
+        if existing := self.stored.get((owner, task_id)):
+            if not draft.may_have_created(existing):
                 raise IdempotencyKeyReused
-            return there, False
+            return existing, False
         now = self.clock()
         task = Task(task_id, owner, draft.title, draft.description, draft.completed, created_at=now, updated_at=now)
         self.stored[owner, task_id] = task
@@ -50,26 +50,26 @@ class InMemoryTaskRepository(TaskRepository):
         found = [task for (whose, _), task in self.stored.items() if whose == owner]
         if query.completed is not None:
             found = [task for task in found if task.completed is query.completed]
-        found.sort(key=_place, reverse=query.order is Order.NEWEST)
+        found.sort(key=_sort_key, reverse=query.order is Order.NEWEST)
         if query.after is not None:
             after = (query.after.created_at, query.after.id)
             follows = operator.lt if query.order is Order.NEWEST else operator.gt
-            found = [task for task in found if follows(_place(task), after)]
+            found = [task for task in found if follows(_sort_key(task), after)]
         return TaskPage.of(tuple(found), query.limit)
 
     async def update(
         self, owner: UserId, task_id: UUID, changes: TaskChanges, *, expected: Versions | None = None
     ) -> Task:
-        task = await self._expect(owner, task_id, expected)
+        task = await self._get_expected(owner, task_id, expected)
         mentioned = changes.mentioned()
         return self._change(task, **mentioned) if mentioned else task
 
     async def toggle(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> Task:
-        task = await self._expect(owner, task_id, expected)
+        task = await self._get_expected(owner, task_id, expected)
         return self._change(task, completed=not task.completed)
 
     async def delete(self, owner: UserId, task_id: UUID, *, expected: Versions | None = None) -> None:
-        task = await self._expect(owner, task_id, expected)
+        task = await self._get_expected(owner, task_id, expected)
         del self.stored[owner, task.id]
 
     async def count(self, owner: UserId) -> TaskCounts:
@@ -90,7 +90,7 @@ class InMemoryTaskRepository(TaskRepository):
     def _in_state(self, owner: UserId, *, completed: bool) -> Sequence[Task]:
         return [task for (whose, _), task in self.stored.items() if whose == owner and task.completed is completed]
 
-    async def _expect(self, owner: UserId, task_id: UUID, expected: Versions | None) -> Task:
+    async def _get_expected(self, owner: UserId, task_id: UUID, expected: Versions | None) -> Task:
         task = await self.get(owner, task_id)
         task.require_version(expected)
         return task

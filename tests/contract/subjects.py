@@ -1,4 +1,4 @@
-"""Who has to keep the contract: the fake and the PostgreSQL adapter, each with a look into what it stores."""
+"""The repositories under contract: the fake and PostgreSQL, each with direct access to its storage."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.fakes import InMemoryTaskRepository
 
 
 class Storage(Protocol):
-    """What is really stored, read and written without the code under test."""
+    """Direct access to what is stored, without the code under test."""
 
     def tasks_of(self, owner: UserId) -> list[Task]: ...
 
@@ -56,7 +56,7 @@ class OnPgBouncer(OnPostgres):
 
 
 class OnDistributedKey(OnPostgres):
-    """The same with the primary key of a table that is to be distributed."""
+    """The same with the primary key of a distributed table."""
 
     @pytest.fixture
     def database_url(self, distributed_url: str) -> str:

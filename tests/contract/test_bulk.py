@@ -1,4 +1,4 @@
-"""What every `TaskRepository` promises of changes to all tasks of a user in one state, and of their number."""
+"""The contract of counts, and of changes to all of a user's tasks in one state."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ async def add_some(tasks: TaskRepository, owner: UserId, *, still_open: int, com
 
 
 class BulkContract:
-    async def test_a_user_without_tasks_has_none_to_count_or_change(self, tasks: TaskRepository, alice: UserId) -> None:
+    async def test_without_tasks_nothing_is_counted_or_changed(self, tasks: TaskRepository, alice: UserId) -> None:
         assert await tasks.count(alice) == TaskCounts(open=0, completed=0)
         assert await tasks.update_all(alice, completed=False, to=True) == 0
         assert await tasks.delete_all(alice, completed=True) == 0
@@ -31,7 +31,7 @@ class BulkContract:
         assert await tasks.count(alice) == TaskCounts(open=3, completed=2)
 
     @pytest.mark.parametrize("completed", [True, False])
-    async def test_every_task_in_a_state_changes_and_no_other(
+    async def test_only_tasks_in_the_state_change(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, *, completed: bool
     ) -> None:
         before = await add_some(tasks, alice, still_open=2, completed=3)
@@ -51,16 +51,16 @@ class BulkContract:
         for number, task in enumerate(await add_some(tasks, alice, still_open=3, completed=0)):
             storage.set_times(task, task.created_at, FUTURE + timedelta(number))
         await tasks.update_all(alice, completed=False, to=True)
-        grown = [FUTURE + timedelta(number, microseconds=1) for number in range(3)]
-        assert sorted(task.updated_at for task in storage.tasks_of(alice)) == grown
+        expected = [FUTURE + timedelta(number, microseconds=1) for number in range(3)]
+        assert sorted(task.updated_at for task in storage.tasks_of(alice)) == expected
 
-    async def test_a_change_to_the_same_state_is_a_change(self, tasks: TaskRepository, alice: UserId) -> None:
+    async def test_setting_the_same_state_is_a_change(self, tasks: TaskRepository, alice: UserId) -> None:
         (task,) = await add_some(tasks, alice, still_open=0, completed=1)
         assert await tasks.update_all(alice, completed=True, to=True) == 1
         assert (await tasks.get(alice, task.id)).version > task.version
 
     @pytest.mark.parametrize("completed", [True, False])
-    async def test_every_task_in_a_state_is_deleted_and_no_other(
+    async def test_only_tasks_in_the_state_are_deleted(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, *, completed: bool
     ) -> None:
         before = await add_some(tasks, alice, still_open=2, completed=3)

@@ -1,4 +1,4 @@
-"""What every `TaskRepository` promises of changes that expect a version."""
+"""The contract of changes that expect a version."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from tests.operations import CHANGE_ONE, Change
 
 @pytest.mark.parametrize("change", CHANGE_ONE.values(), ids=CHANGE_ONE)
 class ConditionContract:
-    async def test_it_is_made_on_any_of_the_expected_versions(
+    async def test_any_expected_version_allows_the_change(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: Change
     ) -> None:
         older, _ = await tasks.add(alice, TaskDraft("Buy milk"))
@@ -24,7 +24,7 @@ class ConditionContract:
         assert storage.tasks_of(alice) == ([changed] if changed else [])
 
     @pytest.mark.parametrize("expects", ["an older version", "none"])
-    async def test_it_is_not_made_on_another_version(
+    async def test_other_versions_raise_task_changed(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: Change, expects: str
     ) -> None:
         older, _ = await tasks.add(alice, TaskDraft("Buy milk"))
@@ -33,7 +33,7 @@ class ConditionContract:
             await change(tasks, alice, older.id, frozenset({older.updated_at} if expects != "none" else ()))
         assert storage.tasks_of(alice) == [newer]
 
-    async def test_a_task_that_is_not_there_is_not_found_whatever_is_expected(
+    async def test_a_missing_task_is_always_not_found(
         self, tasks: TaskRepository, alice: UserId, change: Change
     ) -> None:
         gone, _ = await tasks.add(alice, TaskDraft("Buy milk"))
@@ -42,7 +42,7 @@ class ConditionContract:
             with pytest.raises(TaskNotFound):
                 await change(tasks, alice, task_id, frozenset({gone.updated_at}))
 
-    async def test_another_users_task_is_not_found_even_with_its_version(
+    async def test_another_users_version_finds_no_task(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId, change: Change
     ) -> None:
         his, _ = await tasks.add(bob, TaskDraft("His"))
@@ -51,7 +51,7 @@ class ConditionContract:
                 await change(tasks, alice, his.id, expected)
         assert storage.tasks_of(bob) == [his]
 
-    async def test_of_many_at_once_on_one_version_one_is_made(
+    async def test_one_of_many_concurrent_changes_succeeds(
         self, tasks: TaskRepository, alice: UserId, change: Change
     ) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Buy milk"))

@@ -1,4 +1,4 @@
-"""What every `TaskRepository` promises of tasks that are added under a key."""
+"""The contract of tasks that are added under an idempotency key."""
 
 import asyncio
 from dataclasses import replace
@@ -16,9 +16,7 @@ DRAFT = TaskDraft("Buy milk", "Oat", completed=True)
 
 
 class IdempotencyContract:
-    async def test_the_first_use_of_a_key_makes_a_task(
-        self, tasks: TaskRepository, storage: Storage, alice: UserId
-    ) -> None:
+    async def test_a_new_key_creates_a_task(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
         task, is_new = await tasks.add(alice, DRAFT, key=KEY)
         assert is_new
         assert (task.id, task.owner) == (KEY.task_id(alice), alice)
@@ -26,14 +24,14 @@ class IdempotencyContract:
         assert task.created_at == task.updated_at
         assert storage.tasks_of(alice) == [task]
 
-    async def test_a_repeat_meets_the_task_of_the_first(
+    async def test_a_repeat_returns_the_first_task(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
         task, _ = await tasks.add(alice, DRAFT, key=KEY)
         assert await tasks.add(alice, DRAFT, key=KEY) == (task, False)
         assert storage.tasks_of(alice) == [task]
 
-    async def test_of_fifty_at_once_one_makes_the_task(
+    async def test_one_of_fifty_concurrent_calls_creates_the_task(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
         outcomes = await asyncio.gather(*(tasks.add(alice, DRAFT, key=KEY) for _ in range(50)))
@@ -41,7 +39,9 @@ class IdempotencyContract:
         (stored,) = storage.tasks_of(alice)
         assert {task for task, _ in outcomes} == {stored}
 
-    async def test_another_key_makes_another_task(self, tasks: TaskRepository, storage: Storage, alice: UserId) -> None:
+    async def test_another_key_creates_another_task(
+        self, tasks: TaskRepository, storage: Storage, alice: UserId
+    ) -> None:
         await tasks.add(alice, DRAFT, key=KEY)
         await tasks.add(alice, DRAFT, key=IdempotencyKey("First try"))
         assert len(storage.tasks_of(alice)) == 2
@@ -65,14 +65,12 @@ class IdempotencyContract:
             await tasks.add(alice, other, key=KEY)
         assert storage.tasks_of(alice) == [task]
 
-    async def test_a_repeat_after_a_change_meets_the_task_as_it_is_now(
-        self, tasks: TaskRepository, alice: UserId
-    ) -> None:
+    async def test_a_repeat_returns_the_changed_task(self, tasks: TaskRepository, alice: UserId) -> None:
         task, _ = await tasks.add(alice, DRAFT, key=KEY)
         changed = await tasks.update(alice, task.id, TaskChanges(title="Buy bread"))
         assert await tasks.add(alice, DRAFT, key=KEY) == (changed, False)
 
-    async def test_a_repeat_after_a_deletion_makes_the_task_anew(
+    async def test_a_repeat_after_deletion_creates_the_task_again(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
         task, _ = await tasks.add(alice, DRAFT, key=KEY)

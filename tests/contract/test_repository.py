@@ -1,4 +1,4 @@
-"""What every `TaskRepository` promises, held against the fake and against PostgreSQL."""
+"""The contract of every `TaskRepository`, tested on the fake and on PostgreSQL."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -16,7 +16,7 @@ from domain.task import Task, TaskChanges, TaskDraft, UserId
 from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
 from tests.operations import ON_ONE_TASK
 
-IDENTIFIERS_ALIKE = (
+SIMILAR_USER_IDS = (
     "alice",
     "Alice",
     "ali ce",
@@ -38,16 +38,14 @@ class RepositoryContract:
         assert storage.tasks_of(alice) == [task]
         assert (task.owner, task.title, task.description, task.completed) == (alice, "Buy milk", "Oat", True)
 
-    async def test_a_new_task_has_a_random_id_and_equal_times_in_utc(
-        self, tasks: TaskRepository, alice: UserId
-    ) -> None:
+    async def test_a_new_task_has_random_id_and_times(self, tasks: TaskRepository, alice: UserId) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
         assert task.id.version == 4
         assert task.created_at == task.updated_at
         assert task.created_at.tzinfo is UTC
         assert abs(task.created_at - datetime.now(UTC)) < timedelta(minutes=1)
 
-    async def test_what_comes_back_is_of_the_domain_alone(self, tasks: TaskRepository, alice: UserId) -> None:
+    async def test_only_domain_types_come_back(self, tasks: TaskRepository, alice: UserId) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
         answers = [
             task,
@@ -60,8 +58,8 @@ class RepositoryContract:
             await tasks.toggle(alice, task.id),
             await _answer(tasks.delete(alice, task.id)),
         ]
-        of_the_domain = {Task, TaskPage, Position, UserId, UUID, datetime, str, bool, tuple, type(None)}
-        assert {type(part) for answer in answers for part in _parts(answer)} == of_the_domain
+        domain_types = {Task, TaskPage, Position, UserId, UUID, datetime, str, bool, tuple, type(None)}
+        assert {type(part) for answer in answers for part in _parts(answer)} == domain_types
 
     async def test_the_owner_reads_the_task(self, tasks: TaskRepository, alice: UserId) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
@@ -85,13 +83,11 @@ class RepositoryContract:
         (stored,) = storage.tasks_of(alice)
         assert (stored.title, stored.description) == (text, text)
 
-    async def test_a_description_of_ten_thousand_astral_characters_is_kept(
-        self, tasks: TaskRepository, alice: UserId
-    ) -> None:
+    async def test_the_longest_astral_description_is_kept(self, tasks: TaskRepository, alice: UserId) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Long", "\n\U0001d518" * 5000))
         assert (await tasks.get(alice, task.id)).description == "\n\U0001d518" * 5000
 
-    async def test_an_update_changes_what_it_mentions(
+    async def test_an_update_changes_only_the_mentioned_fields(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Buy milk", "Oat"))
@@ -125,7 +121,7 @@ class RepositoryContract:
             mentioned.get("completed", False),
         )
 
-    async def test_an_update_that_mentions_nothing_changes_nothing(
+    async def test_an_empty_update_changes_nothing(
         self, tasks: TaskRepository, storage: Storage, alice: UserId
     ) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
@@ -149,7 +145,7 @@ class RepositoryContract:
         assert times == sorted(set(times))
 
     @pytest.mark.parametrize("change", ["toggle", "update"])
-    async def test_updated_at_grows_even_if_the_clock_has_stepped_back(
+    async def test_updated_at_grows_when_the_clock_steps_back(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: str
     ) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Buy milk"))
@@ -168,12 +164,12 @@ class RepositoryContract:
         with pytest.raises(TaskNotFound):
             await tasks.get(alice, task.id)
 
-    async def test_a_task_that_never_was_is_not_found(self, tasks: TaskRepository, alice: UserId) -> None:
+    async def test_an_unknown_task_is_not_found(self, tasks: TaskRepository, alice: UserId) -> None:
         for call in ON_ONE_TASK.values():
             with pytest.raises(TaskNotFound):
                 await call(tasks, alice, uuid4())
 
-    async def test_a_task_of_another_user_is_not_found_and_stays_as_it_is(
+    async def test_another_users_task_is_not_found_nor_changed(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId
     ) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Mine", "and only mine"))
@@ -193,8 +189,8 @@ class RepositoryContract:
         before_all = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
         assert (await tasks.list(bob, ListQuery(after=before_all))).items == (other,)
 
-    async def test_users_whose_ids_look_alike_are_different_users(self, tasks: TaskRepository, alice: UserId) -> None:
-        owners = [UserId(f"{alice}-{name}") for name in IDENTIFIERS_ALIKE]
+    async def test_similar_user_ids_are_different_users(self, tasks: TaskRepository, alice: UserId) -> None:
+        owners = [UserId(f"{alice}-{name}") for name in SIMILAR_USER_IDS]
         added = {owner: (await tasks.add(owner, TaskDraft(f"Of {owner}")))[0] for owner in owners}
         for owner, task in added.items():
             assert (await tasks.list(owner)).items == (task,)
@@ -209,7 +205,7 @@ class RepositoryContract:
         assert page.items == tuple(reversed(added))
         assert page.next is None
 
-    async def test_a_listing_is_oldest_first_on_demand(self, tasks: TaskRepository, alice: UserId) -> None:
+    async def test_a_listing_can_be_oldest_first(self, tasks: TaskRepository, alice: UserId) -> None:
         added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(5)]
         assert await _walk(tasks, alice, ListQuery(limit=2, order=Order.OLDEST)) == added
 
@@ -223,9 +219,7 @@ class RepositoryContract:
         walked = await _walk(tasks, alice, ListQuery(limit=3, order=order))
         assert [task.id for task in walked] == sorted((task.id for task in added), reverse=order is Order.NEWEST)
 
-    async def test_a_page_holds_as_many_as_asked_for_and_says_where_to_go_on(
-        self, tasks: TaskRepository, alice: UserId
-    ) -> None:
+    async def test_a_page_has_its_limit_and_next_position(self, tasks: TaskRepository, alice: UserId) -> None:
         added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
         first = await tasks.list(alice, ListQuery(limit=2))
         assert first.items == (added[3], added[2])
@@ -234,9 +228,7 @@ class RepositoryContract:
         assert second.items == (added[1], added[0])
         assert second.next is None
 
-    async def test_a_walk_meets_each_task_that_existed_throughout_once(
-        self, tasks: TaskRepository, alice: UserId
-    ) -> None:
+    async def test_a_walk_meets_each_lasting_task_once(self, tasks: TaskRepository, alice: UserId) -> None:
         lasting = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(9)]
         doomed, _ = await tasks.add(alice, TaskDraft("Deleted on the way, once the position names it"))
         walked: list[UUID] = []
@@ -250,7 +242,7 @@ class RepositoryContract:
         assert walked == [task.id for task in reversed(lasting)]
 
     @pytest.mark.parametrize("completed", [True, False])
-    async def test_a_listing_can_be_narrowed_to_a_state(
+    async def test_a_listing_can_be_filtered_by_state(
         self, tasks: TaskRepository, alice: UserId, *, completed: bool
     ) -> None:
         added = [(await tasks.add(alice, TaskDraft(str(n), completed=n % 2 == 0)))[0] for n in range(7)]
@@ -276,12 +268,12 @@ class RepositoryContract:
 
 
 async def _answer(operation: Coroutine[object, object, object]) -> object:
-    """What the operation really returns, even where its type says that it is nothing."""
+    """Return the operation's real result, even if its type says `None`."""
     return await operation
 
 
 def _parts(value: object) -> Iterator[object]:
-    """The value and all that it is made of."""
+    """Yield the value and every value inside it."""
     yield value
     inner = value if isinstance(value, tuple) else ()
     if is_dataclass(value):

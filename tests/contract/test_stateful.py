@@ -1,7 +1,7 @@
-"""Random users do random things to random tasks: PostgreSQL answers and stores what the fake does, at every step.
+"""Random users do random things to random tasks. At every step PostgreSQL answers and stores the same as the fake.
 
-The database's clock is in the test's hands, so that even the times are equal: it stands still, leaps and steps back.
-STATEFUL_EXAMPLES=1000 tries so many courses of events, other ones each time.
+The test sets the database's clock, so that even the times are equal: it stands still, leaps and steps back.
+STATEFUL_EXAMPLES=1000 runs a thousand sequences, different ones each time.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-# Found before the server's own, also by the table's defaults.
+# This `now` hides the server's own, in the table's defaults, too.
 CLOCK = """
     create schema clock;
     create table clock.face as select timestamptz '2026-01-01 00:00:00+00' as shows;
@@ -60,9 +60,9 @@ OWNERS = [
         *("\u00e5nn", "a\u030ann", "\u212bnn", "\uff41nn", "\U0001d51ann", "ann\u200b", "\u0430nn", "null", "1"),
     )
 ]
-# Most of what happens is between three, or it would be too lonely.
+# Three owners act most of the time, so that their operations meet on the same tasks.
 ANYBODY = st.sampled_from([*OWNERS[:3] * 10, *OWNERS])
-ITS_OWNER_OR_ANYBODY = st.sampled_from([*[None] * 40, *OWNERS[:3] * 5, *OWNERS])
+OWNER_OR_ANYBODY = st.sampled_from([*[None] * 40, *OWNERS[:3] * 5, *OWNERS])
 KEYS = st.sampled_from([IdempotencyKey(value) for value in ("k", "K", "k ", "%")])
 TITLES = st.sampled_from(["a", "b", "A", "%", "'", "\u00e5", "a\u030a"])
 DESCRIPTIONS = st.sampled_from([None, "", " ", "x"])
@@ -83,14 +83,14 @@ COMPLETED = st.none() | st.booleans()
 
 @dataclass
 class Subject:
-    """The adapter on a database of its own, whose clock can be set."""
+    """The adapter on its own database, with a clock that can be set."""
 
     tasks: TaskRepository
     database: psycopg.Connection
     loop: asyncio.AbstractEventLoop
 
     def answer(self, operation: Coroutine[Any, Any, Any]) -> object:
-        """What it returns or raises."""
+        """Return the result, or the class of the error."""
         try:
             return self.loop.run_until_complete(operation)
         except (TaskNotFound, TaskChanged, IdempotencyKeyReused) as error:
@@ -124,8 +124,8 @@ def subject(server_url: str) -> Iterator[Subject]:
         loop.run_until_complete(database.close())
 
 
-class Course(RuleBasedStateMachine):
-    """One course of events. Ids, versions and positions go from hand to hand: anybody may try anything with them."""
+class RandomOperations(RuleBasedStateMachine):
+    """One sequence of operations. Ids, versions and positions are shared: any user may try them."""
 
     ids = Bundle("ids")
     positions = Bundle("positions")
@@ -140,7 +140,7 @@ class Course(RuleBasedStateMachine):
         self.subject.set_clock(self.time)
 
     def compare(self, method: str, owner: UserId, *arguments: object, **options: object) -> Any:
-        """What both answer."""
+        """Call both. Returns their answer, which must be equal."""
         answer: Any = self.subject.answer(getattr(self.subject.tasks, method)(owner, *arguments, **options))
         if method == "add" and not options:  # the id is random
             assert answer[0].id.version == 4
@@ -150,7 +150,7 @@ class Course(RuleBasedStateMachine):
         return answer
 
     def expectation(self, task_id: UUID, versions: Versions | None, *, current: bool) -> Versions | None:
-        """The versions, and on demand the one that the task has, whosever it is."""
+        """Return the versions, with the task's current one if `current` is true, whoever owns the task."""
         if versions is None or not current:
             return versions
         return versions | {task.updated_at for task in self.model.stored.values() if task.id == task_id}
@@ -160,7 +160,7 @@ class Course(RuleBasedStateMachine):
         tasks = []
         for owner, draft, step in drafts:
             tasks.append(self.add(owner, draft))
-            self.let_the_clock_step(step)
+            self.step_the_clock(step)
         return multiple(*tasks)
 
     @rule(target=ids, owner=ANYBODY, draft=DRAFTS)
@@ -173,21 +173,21 @@ class Course(RuleBasedStateMachine):
         return owner, key.task_id(owner)
 
     @rule(target=ids, owner=ANYBODY, task_id=st.uuids(version=4))
-    def guess(self, owner: UserId, task_id: UUID) -> tuple[UserId, UUID]:
+    def guess_an_id(self, owner: UserId, task_id: UUID) -> tuple[UserId, UUID]:
         return owner, task_id
 
     @rule(microseconds=STEPS)
-    def let_the_clock_step(self, microseconds: int) -> None:
+    def step_the_clock(self, microseconds: int) -> None:
         self.time += microseconds * MICROSECOND
         self.subject.set_clock(self.time)
 
-    @rule(known=ids, stranger=ITS_OWNER_OR_ANYBODY)
+    @rule(known=ids, stranger=OWNER_OR_ANYBODY)
     def get(self, known: tuple[UserId, UUID], stranger: UserId | None) -> None:
         self.compare("get", stranger or known[0], known[1])
 
     @rule(
         known=ids,
-        stranger=ITS_OWNER_OR_ANYBODY,
+        stranger=OWNER_OR_ANYBODY,
         changes=CHANGES,
         versions=st.none() | VERSIONS,
         current=st.booleans(),
@@ -205,7 +205,7 @@ class Course(RuleBasedStateMachine):
 
     @rule(
         known=ids,
-        stranger=ITS_OWNER_OR_ANYBODY,
+        stranger=OWNER_OR_ANYBODY,
         versions=st.none() | VERSIONS,
         current=st.booleans(),
     )
@@ -224,7 +224,7 @@ class Course(RuleBasedStateMachine):
 
     @rule(
         known=ids,
-        stranger=ITS_OWNER_OR_ANYBODY,
+        stranger=OWNER_OR_ANYBODY,
         versions=st.none() | VERSIONS,
         current=st.booleans(),
     )
@@ -237,7 +237,7 @@ class Course(RuleBasedStateMachine):
     @rule(
         target=positions,
         known=ids,
-        stranger=ITS_OWNER_OR_ANYBODY,
+        stranger=OWNER_OR_ANYBODY,
         limit=LIMITS,
         after=st.none() | positions,
         completed=COMPLETED,
@@ -256,7 +256,7 @@ class Course(RuleBasedStateMachine):
         return multiple(*({page.next} - {None}))
 
     @rule(target=positions, known=ids, time=TIMES)
-    def point(self, known: tuple[UserId, UUID], time: datetime) -> Position:
+    def make_position(self, known: tuple[UserId, UUID], time: datetime) -> Position:
         return Position(time, known[1])
 
     @rule(known=ids, limit=LIMITS, completed=COMPLETED, order=st.sampled_from(Order))
@@ -287,13 +287,13 @@ class Course(RuleBasedStateMachine):
         self.compare("delete_all", known[0], completed=completed)
 
     @invariant()
-    def what_is_stored_is_equal(self) -> None:
+    def stored_tasks_are_equal(self) -> None:
         assert self.subject.stored() == self.model.stored
 
 
-def test_postgres_answers_and_stores_what_the_fake_does(subject: Subject) -> None:
+def test_postgres_answers_and_stores_like_the_fake(subject: Subject) -> None:
     run_state_machine_as_test(
-        lambda: Course(subject),  # type: ignore[arg-type]  # any factory serves
+        lambda: RandomOperations(subject),  # type: ignore[arg-type]  # any factory serves
         settings=settings(
             max_examples=EXAMPLES or 80,
             stateful_step_count=50,

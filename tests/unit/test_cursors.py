@@ -1,4 +1,4 @@
-"""A cursor names a position in a listing; what is not one, to the last bit, is refused."""
+"""Cursors: a position survives encoding, and anything else is refused, even if one bit differs."""
 
 import string
 from base64 import urlsafe_b64encode
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from domain.listing import Order, Position
 from entrypoints.http.cursors import decode, encode
 
-UNTIMED = settings(deadline=None)  # a busy machine is no defect
+UNTIMED = settings(deadline=None)  # a busy machine must not fail the test
 POSITIONS = st.builds(Position, st.datetimes(timezones=st.just(UTC)), st.uuids())
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -23,7 +23,7 @@ LAST = datetime.max.replace(tzinfo=UTC)
 TASK_ID = UUID("ffffffff-fbef-4ebe-bbef-bebfbebfefbe")
 CURSOR = encode(Position(datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=UTC), TASK_ID), Order.NEWEST)
 ODD = "= \n.+/\x00é\u0660\ud800"
-"""Characters that a lenient decoder skips, or reads as others."""
+"""Characters that a lenient decoder skips or confuses with others."""
 
 
 def assert_refused(cursor: str) -> None:
@@ -32,7 +32,7 @@ def assert_refused(cursor: str) -> None:
 
 
 def forged(microseconds: int) -> str:
-    """As anybody can make it who has read the source: it is no secret."""
+    """Make a cursor as anybody can: the format is no secret."""
     packed = pack(">q16s", microseconds, TASK_ID.bytes)
     return urlsafe_b64encode(packed + pack(">I", crc32(packed))).decode().rstrip("=")
 
@@ -62,7 +62,7 @@ def test_a_cursor_with_one_character_changed_is_refused() -> None:
             assert_refused(CURSOR[:place] + other + CURSOR[place + 1 :])
 
 
-def test_a_cursor_with_one_character_more_or_less_is_refused() -> None:
+def test_an_added_or_missing_character_is_refused() -> None:
     for place in range(len(CURSOR) + 1):
         for added in {"A", "-", *ODD}:
             assert_refused(CURSOR[:place] + added + CURSOR[place:])
@@ -113,7 +113,7 @@ def test_foreign_bytes_are_refused(foreign: bytes) -> None:
         2**63 - 1,
     ],
 )
-def test_a_time_that_no_calendar_has_is_refused(microseconds: int) -> None:
+def test_a_time_outside_the_calendar_is_refused(microseconds: int) -> None:
     assert forged(0) == encode(Position(EPOCH, TASK_ID), Order.NEWEST)
     assert_refused(forged(microseconds))
 

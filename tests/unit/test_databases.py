@@ -1,4 +1,4 @@
-"""The tests' own databases: nobody else's is ever dropped."""
+"""The tests drop only their own databases."""
 
 import pytest
 
@@ -6,6 +6,6 @@ from tests.databases import PREFIX, drop_database
 
 
 @pytest.mark.parametrize("name", ["postgres", "taskward", f"x{PREFIX}1", ""])
-def test_a_database_of_somebody_else_is_not_dropped(name: str) -> None:
-    with pytest.raises(PermissionError):  # and not of a server that nobody has asked
+def test_other_databases_are_never_dropped(name: str) -> None:
+    with pytest.raises(PermissionError):  # before the server is contacted
         drop_database("postgresql://nobody@127.0.0.1:1/nowhere", name)

@@ -1,4 +1,4 @@
-"""Each field that a user sets counts everywhere: in a draft, in changes, in the fake, and for a reused key."""
+"""Each field that a user sets is handled everywhere: in drafts, in changes, and for a reused key."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -20,9 +20,9 @@ NOW = datetime.now(UTC)
 TASK = Task(id=uuid4(), owner=UserId("alice"), **DRAFT.values(), created_at=NOW, updated_at=NOW)  # type: ignore[arg-type]  # the fields are the same
 
 
-def test_the_values_above_are_of_all_fields() -> None:
-    of_the_service = {"id", "owner", "created_at", "updated_at"}
-    assert set(VALUES) == {field.name for field in fields(Task)} - of_the_service
+def test_the_values_cover_all_fields() -> None:
+    set_by_the_service = {"id", "owner", "created_at", "updated_at"}
+    assert set(VALUES) == {field.name for field in fields(Task)} - set_by_the_service
 
 
 def test_drafts_and_changes_have_all_fields() -> None:
@@ -30,7 +30,7 @@ def test_drafts_and_changes_have_all_fields() -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_change_of_one_field_mentions_it_only(name: str) -> None:
+def test_a_change_mentions_only_its_field(name: str) -> None:
     assert TaskChanges(**{name: VALUES[name][1]}).mentioned() == {name: VALUES[name][1]}
 
 
@@ -40,7 +40,7 @@ def test_a_replacement_mentions_all_fields() -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_draft_that_differs_in_a_field_cannot_have_made_the_task(name: str) -> None:
+def test_a_different_draft_cannot_have_created_the_task(name: str) -> None:
     assert DRAFT.may_have_created(TASK)
     assert not replace(DRAFT, **{name: VALUES[name][1]}).may_have_created(TASK)
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: which are valid, which task each stands for, and which drafts can have made it."""
+"""Idempotency keys: which are valid, which task id they give, and which drafts can have created a task."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def test_printable_ascii_is_a_key(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "k" * 256, "é", "a\tb", "a\x7fb", "a\nb", "\ud800"])
-def test_anything_else_is_not_and_is_not_quoted(text: str) -> None:
+def test_an_invalid_key_is_refused_and_not_quoted(text: str) -> None:
     with pytest.raises(InvalidValue) as error:
         IdempotencyKey(text)
     assert error.value.field == "idempotency_key"
@@ -31,18 +31,18 @@ def test_anything_else_is_not_and_is_not_quoted(text: str) -> None:
 
 
 @given(PRINTABLE.map(IdempotencyKey), USERS)
-def test_the_id_is_the_same_each_time_and_in_the_form_of_a_random_one(key: IdempotencyKey, owner: UserId) -> None:
+def test_a_key_always_gives_the_same_uuid_4(key: IdempotencyKey, owner: UserId) -> None:
     task_id = key.task_id(owner)
     assert task_id == key.task_id(owner)
     assert (task_id.version, task_id.variant) == (4, "specified in RFC 4122")
 
 
 @given(st.lists(st.tuples(PRINTABLE.map(IdempotencyKey), USERS), unique=True))
-def test_no_two_pairs_of_key_and_owner_share_an_id(pairs: list[tuple[IdempotencyKey, UserId]]) -> None:
+def test_different_owner_key_pairs_never_share_an_id(pairs: list[tuple[IdempotencyKey, UserId]]) -> None:
     assert len({key.task_id(owner) for key, owner in pairs}) == len(pairs)
 
 
-def test_where_the_owner_ends_and_the_key_begins_makes_a_difference() -> None:
+def test_owner_and_key_are_joined_unambiguously() -> None:
     assert IdempotencyKey("bc").task_id(UserId("a")) != IdempotencyKey("c").task_id(UserId("ab"))
 
 
@@ -51,8 +51,8 @@ def test_users_who_look_alike_share_no_id(other: str) -> None:
     assert IdempotencyKey("k").task_id(UserId(other)) != IdempotencyKey("k").task_id(UserId("alice"))
 
 
-def test_the_ids_of_keys_in_use_stay_what_they_are() -> None:
-    # With another derivation a retry across an upgrade would make a second task.
+def test_the_id_derivation_never_changes() -> None:
+    # With another derivation a retry after an upgrade would create a second task.
     assert IdempotencyKey("first try").task_id(UserId("alice")) == UUID("2c484608-5a60-41cd-9196-2935232c3a70")
 
 
@@ -66,8 +66,6 @@ def test_the_ids_of_keys_in_use_stay_what_they_are() -> None:
         ({"title": "Other", "updated_at": NOW + timedelta(microseconds=1)}, True),
     ],
 )
-def test_a_draft_may_have_made_what_is_as_it_says_or_has_been_changed(
-    change: dict[str, object], *, may_have: bool
-) -> None:
+def test_a_draft_can_create_equal_or_changed_tasks(change: dict[str, object], *, may_have: bool) -> None:
     task = Task(UUID(int=0), UserId("alice"), "Buy milk", "Oat", completed=False, created_at=NOW, updated_at=NOW)
     assert TaskDraft("Buy milk", "Oat").may_have_created(replace(task, **change)) is may_have  # type: ignore[arg-type]  # fields

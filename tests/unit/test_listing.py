@@ -1,4 +1,4 @@
-"""What a listing asks for and what it answers."""
+"""Listings: the query and the page."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -24,18 +24,18 @@ def test_a_limit_out_of_range_is_refused(limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, PAGE_LIMIT_MAX])
-def test_the_limits_ends_are_allowed(limit: int) -> None:
+def test_the_smallest_and_largest_limits_are_allowed(limit: int) -> None:
     assert ListQuery(limit).limit == limit
 
 
-def test_the_first_page_is_of_fifty_newest_first() -> None:
+def test_the_default_page_is_fifty_newest_first() -> None:
     assert ListQuery(50, None, None, Order.NEWEST) == FIRST_PAGE
 
 
 @pytest.mark.parametrize("limit", [3, 4])
-def test_a_page_that_holds_all_has_no_next(limit: int) -> None:
+def test_the_last_page_has_no_next_position(limit: int) -> None:
     assert TaskPage.of(TASKS, limit) == TaskPage(TASKS, None)
 
 
-def test_one_task_more_shows_the_next_page() -> None:
+def test_an_extra_task_gives_the_next_position() -> None:
     assert TaskPage.of(TASKS, 2) == TaskPage(TASKS[:2], Position(TASKS[1].created_at, TASKS[1].id))

@@ -1,4 +1,4 @@
-"""What is logged: an event a line, everybody's in one form, and nothing that was not meant to be told."""
+"""Logs: one event a line, one form for our lines and the libraries', and nothing secret."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ Level = Literal["debug", "info", "warning", "error"]
 Form = Literal["json", "console"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 
-pytestmark = pytest.mark.usefixtures("logged")  # which puts the logging back as it was
+pytestmark = pytest.mark.usefixtures("logged")  # restores the logging afterwards
 
 each_form = pytest.mark.parametrize("form", ["json", "console"])
 each_logger = pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_an_event_carries_its_fields(logged: LoggedLines) -> None:
     assert line == {"event": "database", "level": "info", "rows": 1, "task_id": None, "duration_ms": 0.5}
 
 
-def test_a_librarys_line_differs_by_the_loggers_name_alone(logged: LoggedLines) -> None:
+def test_a_librarys_line_only_adds_its_logger(logged: LoggedLines) -> None:
     structlog.get_logger().warning("2 of 3")
     logging.getLogger("library.part").warning("%d of %d", 2, 3)
     own, theirs = logged()
@@ -68,7 +68,7 @@ def test_a_librarys_line_differs_by_the_loggers_name_alone(logged: LoggedLines) 
 
 
 @each_logger
-def test_a_line_carries_what_is_bound_to_the_request(logged: LoggedLines, log: Any) -> None:
+def test_a_line_carries_the_bound_request_id(logged: LoggedLines, log: Any) -> None:
     with structlog.contextvars.bound_contextvars(request_id="r-1"):
         log.info("within")
     log.info("after")
@@ -78,7 +78,7 @@ def test_a_line_carries_what_is_bound_to_the_request(logged: LoggedLines, log: A
 
 
 @each_logger
-def test_an_exception_is_told_in_its_line(logged: LoggedLines, log: Any) -> None:
+def test_an_exception_is_logged_in_its_line(logged: LoggedLines, log: Any) -> None:
     try:
         _fail()
     except ZeroDivisionError:
@@ -91,9 +91,7 @@ def test_an_exception_is_told_in_its_line(logged: LoggedLines, log: Any) -> None
 
 @each_form
 @each_logger
-def test_a_traceback_shows_the_way_but_no_local_variable(
-    capfd: pytest.CaptureFixture[str], form: Form, log: Any
-) -> None:
+def test_a_traceback_shows_no_local_variables(capfd: pytest.CaptureFixture[str], form: Form, log: Any) -> None:
     configure_logging("info", form)
     try:
         _fail()
@@ -108,7 +106,7 @@ def test_a_traceback_shows_the_way_but_no_local_variable(
 
 @each_form
 @pytest.mark.parametrize("level", LEVELS)
-def test_what_is_below_the_level_is_not_written(capfd: pytest.CaptureFixture[str], form: Form, level: Level) -> None:
+def test_lines_below_the_level_are_not_written(capfd: pytest.CaptureFixture[str], form: Form, level: Level) -> None:
     configure_logging(level, form)
     for name in LEVELS:
         getattr(structlog.get_logger(), name)(f"own-{name}")
@@ -122,22 +120,22 @@ def test_what_is_below_the_level_is_not_written(capfd: pytest.CaptureFixture[str
 
 
 @each_form
-def test_what_a_library_attaches_to_its_record_is_not_told(capfd: pytest.CaptureFixture[str], form: Form) -> None:
+def test_a_librarys_extra_fields_are_not_logged(capfd: pytest.CaptureFixture[str], form: Form) -> None:
     configure_logging("info", form)
-    logging.getLogger("library").warning("told", extra={"title": "planted", "planted": 1})
+    logging.getLogger("library").warning("event", extra={"title": "planted", "planted": 1})
     output = capfd.readouterr().out
-    assert "told" in output
+    assert "event" in output
     assert "planted" not in output
 
 
-def test_alembic_tells_of_trouble_alone(logged: LoggedLines) -> None:
+def test_alembic_logs_only_warnings(logged: LoggedLines) -> None:
     logging.getLogger("alembic.runtime.migration").info("Context impl PostgresqlImpl.")
     logging.getLogger("alembic.runtime.migration").warning("trouble")
     assert [line["event"] for line in logged()] == ["trouble"]
 
 
 @each_logger
-def test_the_console_form_is_for_eyes(capfd: pytest.CaptureFixture[str], log: Any) -> None:
+def test_the_console_form_is_plain_text(capfd: pytest.CaptureFixture[str], log: Any) -> None:
     configure_logging("info", "console")
     with structlog.contextvars.bound_contextvars(request_id="r-1"):
         log.warning("Buying milk")
@@ -148,7 +146,7 @@ def test_the_console_form_is_for_eyes(capfd: pytest.CaptureFixture[str], log: An
     assert "\x1b" not in line
 
 
-def test_configuring_again_replaces_what_was(capfd: pytest.CaptureFixture[str]) -> None:
+def test_configuring_again_replaces_the_old_configuration(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "console")
     configure_logging("info", "json")
     structlog.get_logger().info("own")
@@ -157,13 +155,13 @@ def test_configuring_again_replaces_what_was(capfd: pytest.CaptureFixture[str]) 
 
 
 @each_form
-def test_a_librarys_malformed_line_is_logged_and_raises_nothing(capfd: pytest.CaptureFixture[str], form: Form) -> None:
+def test_a_librarys_malformed_line_is_still_logged(capfd: pytest.CaptureFixture[str], form: Form) -> None:
     configure_logging("info", form)
     logging.getLogger("library").warning("%d of %d", "one")  # noqa: PLE1206 - on purpose
     assert "%d of %d" in capfd.readouterr().out
 
 
-def test_the_console_form_bears_what_utf_8_does_not(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_console_form_escapes_lone_surrogates(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "console")
     structlog.get_logger().info("\ud800")
     assert "\\ud800" in capfd.readouterr().out
@@ -171,7 +169,7 @@ def test_the_console_form_bears_what_utf_8_does_not(capfd: pytest.CaptureFixture
 
 @pytest.fixture
 def writes() -> Iterator[socket.socket]:
-    """What is written to this output comes out of it write by write."""
+    """The reading end of the log output: each `recv` returns one write."""
     reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with reader, writer:
         reader.settimeout(0)
@@ -192,18 +190,18 @@ async def test_the_lines_of_one_turn_are_one_write(writes: socket.socket) -> Non
     assert [events(writes.recv(9999)), events(writes.recv(9999))] == [["one", "two", "three"], ["next turn"]]
 
 
-def test_a_line_outside_of_a_loop_is_written_at_once(writes: socket.socket) -> None:
+def test_without_a_loop_lines_are_written_at_once(writes: socket.socket) -> None:
     for name in ("one", "two"):
         structlog.get_logger().info(name)
         assert events(writes.recv(9999)) == [name]
 
 
-async def test_a_line_of_another_thread_is_written_at_once(writes: socket.socket) -> None:
+async def test_another_threads_line_is_written_at_once(writes: socket.socket) -> None:
     await asyncio.to_thread(structlog.get_logger().info, "elsewhere")
     assert events(writes.recv(9999)) == ["elsewhere"]
 
 
-def test_a_loop_that_ends_early_keeps_no_later_line_back(writes: socket.socket) -> None:
+def test_an_early_ended_loop_delays_no_later_line(writes: socket.socket) -> None:
     loop = asyncio.new_event_loop()
     loop.call_soon(structlog.get_logger().info, "early")
     loop.call_soon(loop.stop)
@@ -213,7 +211,7 @@ def test_a_loop_that_ends_early_keeps_no_later_line_back(writes: socket.socket) 
     assert events(writes.recv(9999)) == ["early", "late"]
 
 
-async def test_a_long_turn_is_written_in_pieces_that_end_with_a_line(writes: socket.socket) -> None:
+async def test_a_long_turn_is_split_between_lines(writes: socket.socket) -> None:
     for number in range(50):
         structlog.get_logger().info("x" * 150, number=number)
     await asyncio.sleep(0)
@@ -222,7 +220,7 @@ async def test_a_long_turn_is_written_in_pieces_that_end_with_a_line(writes: soc
     assert [json.loads(line)["number"] for line in b"".join(pieces).splitlines()] == list(range(50))
 
 
-async def test_a_line_longer_than_a_piece_is_written_whole(writes: socket.socket) -> None:
+async def test_a_very_long_line_is_written_whole(writes: socket.socket) -> None:
     structlog.get_logger().info("x" * 6000)
     await asyncio.sleep(0)
     assert events(writes.recv(9999) + writes.recv(9999)) == ["x" * 6000]
@@ -233,7 +231,7 @@ Stuck = tuple[int, int]
 
 @pytest.fixture(params=["pipe", "socket"])
 def stuck(request: pytest.FixtureRequest) -> Iterator[Stuck]:
-    """The reader's and the writer's end of an output that nobody reads; logs go there."""
+    """The reading and the writing end of a log output that nobody reads."""
     if request.param == "pipe":
         ends = os.pipe()
     else:
@@ -246,7 +244,7 @@ def stuck(request: pytest.FixtureRequest) -> Iterator[Stuck]:
 
 
 def read_all(reader: int) -> bytes:
-    """What is there now."""
+    """Read what is there now."""
     os.set_blocking(reader, False)
     text = b""
     with contextlib.suppress(BlockingIOError):
@@ -255,7 +253,7 @@ def read_all(reader: int) -> bytes:
     return text
 
 
-async def test_a_reader_that_does_not_read_stops_nothing_and_lines_are_counted(stuck: Stuck) -> None:
+async def test_a_stuck_reader_costs_only_counted_lines(stuck: Stuck) -> None:
     total = 8000
     for _ in range(total):
         structlog.get_logger().info("x" * 300)
@@ -275,7 +273,7 @@ async def test_a_reader_that_does_not_read_stops_nothing_and_lines_are_counted(s
     assert events(read_all(stuck[0])) == ["again"]
 
 
-async def test_a_reader_that_falls_behind_loses_no_line(stuck: Stuck) -> None:
+async def test_a_slow_reader_loses_no_line(stuck: Stuck) -> None:
     for number in range(2000):
         structlog.get_logger().info("x" * 300, number=number)
     text = b""
@@ -286,12 +284,12 @@ async def test_a_reader_that_falls_behind_loses_no_line(stuck: Stuck) -> None:
     assert [json.loads(line)["number"] for line in text.splitlines()] == list(range(2000))
 
 
-def test_nobody_elses_descriptor_is_changed(stuck: Stuck) -> None:
+def test_the_descriptor_stays_blocking(stuck: Stuck) -> None:
     structlog.get_logger().info("x")
     assert os.get_blocking(stuck[1])
 
 
-def test_a_reader_that_has_gone_is_no_failure() -> None:
+def test_a_closed_reader_raises_nothing() -> None:
     reader, writer = os.pipe()
     configure_logging("info", "json", descriptor=writer)
     os.close(reader)
@@ -299,7 +297,7 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
     os.close(writer)
 
 
-def test_a_full_disk_is_no_failure_and_its_lines_are_kept() -> None:
+def test_a_full_disk_keeps_its_lines() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     output = configure_logging("info", "json", descriptor=full)
     structlog.get_logger().info("kept")

@@ -1,4 +1,4 @@
-"""The port: an adapter that leaves out one of its methods cannot be made."""
+"""The port: an adapter that lacks one of its methods cannot be instantiated."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from tests.fakes import InMemoryTaskRepository
 from tests.operations import METHODS
 
 
-def test_no_method_is_missing_here() -> None:
+def test_the_list_names_every_method() -> None:
     assert {name for name in vars(TaskRepository) if not name.startswith("_")} == set(METHODS)
 
 
-@pytest.mark.parametrize("left_out", METHODS)
-def test_an_adapter_must_have_them_all(left_out: str) -> None:
-    others = {name: getattr(InMemoryTaskRepository, name) for name in METHODS if name != left_out}
+@pytest.mark.parametrize("missing", METHODS)
+def test_an_adapter_must_have_every_method(missing: str) -> None:
+    others = {name: getattr(InMemoryTaskRepository, name) for name in METHODS if name != missing}
     incomplete = type("Incomplete", (TaskRepository,), others)
-    with pytest.raises(TypeError, match=rf"method '?{left_out}\b"):
+    with pytest.raises(TypeError, match=rf"method '?{missing}\b"):
         incomplete()

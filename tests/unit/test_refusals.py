@@ -1,4 +1,4 @@
-"""What a refusal tells: the field and the rule, in words that are fit for the one who has sent it."""
+"""The messages of refusals: each names the field and the rule, and is fit to be shown to the sender."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ Refused = Callable[[Any], object]
 
 
 @pytest.mark.parametrize(
-    ("make", "value", "said"),
+    ("make", "value", "message"),
     [
         (UserId, 7, "user_id must be a text"),
         (UserId, "\0", "user_id must not contain U+0000"),
@@ -30,8 +30,8 @@ Refused = Callable[[Any], object]
         (IdempotencyKey, "é", "idempotency_key must be printable ASCII"),
     ],
 )
-def test_it_names_the_field_and_the_rule(make: Refused, value: object, said: str) -> None:
+def test_a_refusal_names_the_field_and_the_rule(make: Refused, value: object, message: str) -> None:
     with pytest.raises(InvalidValue) as raised:
         make(value)
-    assert str(raised.value) == said
-    assert f"{raised.value.field} {raised.value.reason}" == said
+    assert str(raised.value) == message
+    assert f"{raised.value.field} {raised.value.reason}" == message

@@ -1,4 +1,4 @@
-"""Configuration: what the environment and `.env` say, and what is told of it when it is wrong."""
+"""Settings: what the environment and `.env` set, and the messages about wrong values."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def test_the_example_lists_every_variable_and_no_other() -> None:
     )
 
 
-def test_what_the_example_comments_out_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_examples_comments_show_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("\n".join(f"{name}={value}" for commented, name, value in VARIABLES if commented))
     defaults, shown = Settings.load(), loaded(monkeypatch, {"ENV_FILE": str(env_file)})
@@ -49,13 +49,11 @@ def test_what_the_example_comments_out_is_the_default(monkeypatch: pytest.Monkey
     assert shown.model_fields_set == {field for field, value in defaults if value}
 
 
-def test_the_guide_has_the_defaults_and_the_order_of_the_example() -> None:
+def test_the_guide_agrees_with_the_example() -> None:
     assert [(name, value if commented else "") for commented, name, value in VARIABLES] == GUIDE
 
 
-def test_the_env_file_is_the_checkouts_wherever_the_command_is_called(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_env_file_is_the_checkouts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert settings.HOME == CHECKOUT
     monkeypatch.delenv("ENV_FILE")
     monkeypatch.setattr(settings, "HOME", tmp_path)
@@ -63,26 +61,22 @@ def test_the_env_file_is_the_checkouts_wherever_the_command_is_called(
     assert Settings.load().port == 9000
 
 
-def test_an_env_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_env_file_outside_utf_8_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "latin-1").write_bytes(b"HOST=planted\xe4\n")
     reason = refusal(monkeypatch, {"ENV_FILE": str(tmp_path / "latin-1")})
     assert reason == f"ENV_FILE: cannot read {tmp_path}/latin-1: it is not in UTF-8"
 
 
 @pytest.mark.parametrize("file", ["nowhere", ""], ids=["nothing", "a folder"])
-def test_an_env_file_that_is_asked_for_must_be_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str
-) -> None:
+def test_a_named_env_file_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str) -> None:
     asked = str(tmp_path / file)
     assert refusal(monkeypatch, {"ENV_FILE": asked}) == f"ENV_FILE: there is no file {asked}"
 
 
-def test_an_env_file_that_cannot_be_read_is_named_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_unreadable_env_file_is_named_with_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ENV_FILE")
     monkeypatch.setattr(settings, "HOME", tmp_path)
-    (tmp_path / ".env").symlink_to("/proc/self/mem")  # which not even root can read from the start
+    (tmp_path / ".env").symlink_to("/proc/self/mem")  # even root cannot read it from the start
     assert refusal(monkeypatch, {}) == f".env: cannot read {tmp_path}/.env: Input/output error"
 
 
@@ -113,7 +107,7 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert loaded(monkeypatch, {"DATABASE_FLAVOUR": "x", "ENV_FILE": str(env_file)}) == defaults
 
 
-def test_all_bad_values_are_named_at_once_a_line_each_and_none_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_bad_values_are_named_without_quoting(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = refusal(monkeypatch, BAD).splitlines()
     assert sorted(line.split(": ")[0] for line in lines) == sorted(BAD)
     assert all(line.split(": ")[1] for line in lines)
@@ -156,7 +150,7 @@ def test_a_value_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, varia
         ("LOG_LEVEL", "WARNING", "warning"),
     ],
 )
-def test_a_value_at_the_bound_is_taken(
+def test_a_value_at_the_bound_is_accepted(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: object
 ) -> None:
     assert getattr(loaded(monkeypatch, {variable: value}), variable.lower()) == expected
@@ -220,7 +214,7 @@ def test_a_url_reaches_libpq_with_all_its_parameters(
         (f"postgresql://user:planted@host,{'x' * 64}/tasks", "must give hosts whose names can be looked up"),
     ],
 )
-def test_a_malformed_url_is_refused_with_the_reason_alone(
+def test_a_malformed_url_is_refused_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, variable: str, url: str, reason: str
 ) -> None:
     assert refusal(monkeypatch, {variable: url}) == f"{variable}: {reason}"
@@ -231,7 +225,7 @@ def test_no_form_of_the_settings_shows_a_password(monkeypatch: pytest.MonkeyPatc
     assert "planted" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
 
 
-def test_the_migrations_use_their_own_database_or_else_the_one_served_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrations_prefer_their_own_database(monkeypatch: pytest.MonkeyPatch) -> None:
     assert loaded(monkeypatch, {"DATABASE_URL": URL}).migration_database() == ("DATABASE_URL", URL)
     settings = loaded(monkeypatch, {"MIGRATION_DATABASE_URL": f"{URL}2"})
     assert settings.migration_database() == ("MIGRATION_DATABASE_URL", f"{URL}2")
@@ -239,12 +233,12 @@ def test_the_migrations_use_their_own_database_or_else_the_one_served_from(monke
 
 
 @pytest.mark.parametrize("database", [Settings.serving_database, Settings.migration_database])
-def test_a_missing_url_is_named_with_the_command_that_needs_none(database: Any) -> None:
+def test_a_missing_url_is_named(database: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^DATABASE_URL: is not set .*taskward dev"):
         database(Settings.load())
 
 
-def test_development_writes_for_eyes_and_touches_no_other_database(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_development_uses_its_own_database_and_console(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/x")
     monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://elsewhere/y")
     development = DevelopmentSettings.load().on("postgresql:///own")
@@ -274,7 +268,7 @@ def test_development_answers_for_its_own_hosts(monkeypatch: pytest.MonkeyPatch, 
         ({"FASTAPI_OTEL_AUTO_CONFIGURE": "true"}, "off"),
     ],
 )
-def test_telemetry_is_on_where_its_own_variables_ask(
+def test_telemetry_follows_opentelemetrys_variables(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], state: str
 ) -> None:
     for name, value in environment.items():

@@ -1,4 +1,4 @@
-"""The values that a task is made from: one that exists keeps the rules, one that is refused is not repeated."""
+"""The values that a task is made from: valid ones are built, invalid ones are refused and never quoted."""
 
 import sys
 from collections.abc import Callable
@@ -23,7 +23,7 @@ CONTROL = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 WHITE_SPACE = [character for character in map(chr, range(sys.maxunicode + 1)) if not character.strip()]
 HARD = [*CONTROL, *WHITE_SPACE, "\ud800", "\udfff"]
 ANY_TEXT = st.text(st.characters() | st.sampled_from(HARD)) | st.integers(250, 260).map(ASTRAL.__mul__)
-UNTIMED = settings(deadline=None)  # a busy machine is no defect
+UNTIMED = settings(deadline=None)  # a busy machine must not fail the test
 
 TITLES: list[tuple[str, Make]] = [("title", TaskDraft), ("title", TaskChanges)]
 DESCRIPTIONS: list[tuple[str, Make]] = [
@@ -40,7 +40,7 @@ def code_point(character: str) -> str:
 
 
 def refused(field: str, make: Make, value: object) -> str:
-    """The reason that the refusal gives. What is planted in the value must not be in it."""
+    """Return the reason for the refusal. It must not quote what is planted in the value."""
     with pytest.raises(InvalidValue) as refusal:
         make(value)
     assert refusal.value.field == field
@@ -65,7 +65,7 @@ def test_text_that_cannot_be_stored_is_refused(field: str, make: Make, text: str
 
 @all_texts
 @pytest.mark.parametrize("value", [7, True, b"planted", ["planted"]])
-def test_what_is_not_a_text_is_refused(field: str, make: Make, value: object) -> None:
+def test_values_other_than_text_are_refused(field: str, make: Make, value: object) -> None:
     assert refused(field, make, value) == "must be a text"
 
 
@@ -76,7 +76,7 @@ def test_null_is_refused(field: str, make: Make) -> None:
 
 @user_ids_and_titles
 @pytest.mark.parametrize("text", ["", "x" * 256, ASTRAL * 256, "planted" * 50], ids=["0", "256", "astral", "350"])
-def test_fewer_than_1_or_more_than_255_characters_are_refused(field: str, make: Make, text: str) -> None:
+def test_texts_outside_1_to_255_characters_are_refused(field: str, make: Make, text: str) -> None:
     assert "1 to 255 characters" in refused(field, make, text)
 
 
@@ -88,12 +88,12 @@ def test_a_user_id_is_kept_exactly(text: str) -> None:
 
 
 @pytest.mark.parametrize("control", CONTROL, ids=code_point)
-def test_a_user_id_with_a_control_character_is_refused(control: str) -> None:
+def test_control_characters_in_a_user_id_are_refused(control: str) -> None:
     refused("user_id", UserId, f"planted{control}planted")
 
 
 @pytest.mark.parametrize("space", WHITE_SPACE, ids=code_point)
-def test_a_user_id_with_white_space_at_an_end_is_refused(space: str) -> None:
+def test_white_space_around_a_user_id_is_refused(space: str) -> None:
     for text in (f"{space}planted", f"planted{space}", space):
         assert "white space" in refused("user_id", UserId, text)
 
@@ -104,7 +104,7 @@ def test_user_ids_that_look_alike_differ() -> None:
 
 @UNTIMED
 @given(ANY_TEXT)
-def test_a_user_id_is_accepted_exactly_if_it_keeps_the_rules(text: str) -> None:
+def test_only_valid_user_ids_are_accepted(text: str) -> None:
     if 1 <= len(text) <= 255 and text == text.strip() and storable(text) and set(text).isdisjoint(CONTROL):
         assert UserId(text).value == text
     else:
@@ -114,7 +114,7 @@ def test_a_user_id_is_accepted_exactly_if_it_keeps_the_rules(text: str) -> None:
 @both
 @UNTIMED
 @given(text=ANY_TEXT)
-def test_a_title_is_accepted_exactly_if_it_keeps_the_rules(kind: DraftOrChanges, text: str) -> None:
+def test_only_valid_titles_are_accepted(kind: DraftOrChanges, text: str) -> None:
     if 1 <= len(text.strip()) <= 255 and storable(text):
         assert kind(title=text).title == text.strip()
     else:
@@ -123,13 +123,13 @@ def test_a_title_is_accepted_exactly_if_it_keeps_the_rules(kind: DraftOrChanges,
 
 @both
 @pytest.mark.parametrize("space", WHITE_SPACE, ids=code_point)
-def test_a_title_loses_the_white_space_around_it_and_no_other(kind: DraftOrChanges, space: str) -> None:
+def test_white_space_is_trimmed_only_around_a_title(kind: DraftOrChanges, space: str) -> None:
     assert kind(title=f"{space}\n Buy{space}milk {space}").title == f"Buy{space}milk"
     assert "1 to 255 characters" in refused("title", kind, space * 3)
 
 
 @both
-def test_a_titles_length_counts_once_it_is_trimmed(kind: DraftOrChanges) -> None:
+def test_a_titles_length_counts_after_trimming(kind: DraftOrChanges) -> None:
     assert kind(title=f"\u3000{ASTRAL * 255} \n").title == ASTRAL * 255
     assert "1 to 255 characters" in refused("title", kind, f" {ASTRAL * 256} ")
 
@@ -142,13 +142,13 @@ def test_a_description_is_kept_exactly(kind: DraftOrChanges, text: str | None) -
 
 @pytest.mark.parametrize(("field", "make"), DESCRIPTIONS)
 @pytest.mark.parametrize("text", ["x" * 10_001, ASTRAL * 10_001, " " * 10_001, "planted" * 1429], ids=lambda _: "")
-def test_a_description_of_more_than_10_000_characters_is_refused(field: str, make: Make, text: str) -> None:
+def test_a_description_over_10000_characters_is_refused(field: str, make: Make, text: str) -> None:
     assert refused(field, make, text) == "must have at most 10000 characters"
 
 
 @both
 @pytest.mark.parametrize("value", [None, 1, 0, 1.0, "true", "false", "", "planted", []])
-def test_what_merely_looks_like_a_boolean_is_refused(kind: DraftOrChanges, value: object) -> None:
+def test_values_that_resemble_booleans_are_refused(kind: DraftOrChanges, value: object) -> None:
     reason = refused("completed", lambda completed: kind(title="x", completed=completed), value)
     assert reason == "must be true or false"
 
@@ -176,11 +176,11 @@ def test_a_draft_leaves_nothing_unset(field: str) -> None:
     ],
     ids=lambda value: "" if isinstance(value, TaskChanges) else str(value),
 )
-def test_changes_mention_what_they_were_given_null_included(changes: TaskChanges, mentioned: dict[str, object]) -> None:
+def test_changes_mention_exactly_the_given_fields(changes: TaskChanges, mentioned: dict[str, object]) -> None:
     assert list(changes.mentioned().items()) == list(mentioned.items())
 
 
-def test_a_value_never_changes() -> None:
+def test_values_are_immutable() -> None:
     now = datetime.now(UTC)
     task = Task(uuid4(), UserId("alice"), "x", None, completed=False, created_at=now, updated_at=now)
     position = Position(now, task.id)
