@@ -4,7 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --no-deps --require-hashes --requirement
-REMEDY := make run VENV=/your/folder/venv TASKWARD_DATA=/your/folder/data
+REMEDY = make $(or $(firstword $(MAKECMDGOALS)),run) VENV=/your/folder/venv TASKWARD_DATA=/your/folder/data
+WRITABLE = test -w $(VENV) || { echo "$(VENV) cannot be written: $(REMEDY)"; exit 1; }
+INSTALLED := node_modules/.package-lock.json
+CLIENTS := tests/clients/$(INSTALLED)
 UV := uv==0.13.9
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --upgrade --generate-hashes --no-header --no-annotate --quiet
 
@@ -17,7 +20,9 @@ run: $(VENV)/.run ## serve on this machine with an embedded PostgreSQL; installs
 	@test -x $(BIN)/python || { echo "$(BIN)/python is another user's: $(REMEDY)"; exit 1; }
 	@$(BIN)/taskward dev
 
+# Generated clients are tried where npm is.
 test: lint ## run every check and every test; installs first
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(CLIENTS) || echo "npm fails: no client is tried"
 	$(BIN)/pytest --cov --cov-report=term
 
 fast: $(VENV)/.test ## run the tests that need no database
@@ -34,7 +39,7 @@ lint: $(VENV)/.test ## check style, types, imports and dependencies
 test-browser: $(VENV)/.test ## run the tests that need chromium and chromedriver
 	$(BIN)/pytest tests/browser
 
-test-clients: $(VENV)/.test tests/clients/node_modules ## run generated TypeScript clients; needs node and npm
+test-clients: $(VENV)/.test $(CLIENTS) ## run generated TypeScript clients; needs Node 20 and npm
 	$(BIN)/pytest tests/clients
 
 SOAK_SECONDS ?= 600
@@ -46,7 +51,7 @@ mutants: $(VENV)/.test ## break the code and see whether the tests notice: make 
 	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 # Its peer in Node is there where npm is.
-bench: $(VENV)/.bench $(if $(shell command -v npm),tests/bench/fastify_peer/node_modules) ## measure beside a floor and peers: make bench BENCH="--rounds 5 --operations read,list"
+bench: $(VENV)/.bench $(if $(shell command -v npm),tests/bench/fastify_peer/$(INSTALLED)) ## measure beside a floor and peers: make bench BENCH="--rounds 5 --operations read,list"
 	$(BIN)/python -m tests.bench $(BENCH)
 
 lock: $(VENV)/.run ## lock the newest versions of all dependencies
@@ -61,7 +66,7 @@ $(VENV)/.run: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Taskward needs Python 3.11 or newer: make PYTHON=python3.x")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Taskward needs Python's venv: apt install python3-venv on Debian and Ubuntu"; exit 1; }
-	@mkdir -p $(VENV) 2>/dev/null && test -w $(VENV) || { echo "$(VENV) cannot be written: $(REMEDY)"; exit 1; }
+	@mkdir -p $(VENV) 2>/dev/null; $(WRITABLE)
 	@echo "Installing into $(VENV): about half a minute, once."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) requirements-dev.txt
@@ -69,6 +74,7 @@ $(VENV)/.run: requirements-dev.txt pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run requirements-test.txt
+	@$(WRITABLE)
 	@echo "Installing the tests' packages into $(VENV): about a minute, once."
 	$(INSTALL) requirements-test.txt
 	@touch $@
@@ -77,6 +83,6 @@ $(VENV)/.bench: $(VENV)/.test requirements-bench.txt
 	$(INSTALL) requirements-bench.txt
 	@touch $@
 
-%/node_modules: %/package-lock.json
-	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+%/$(INSTALLED): %/package-lock.json
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-timeout=30000
 	@touch $@

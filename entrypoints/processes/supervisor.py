@@ -22,7 +22,7 @@ LOOK_SECONDS: Final = 0.5
 HUNG_SECONDS: Final = 60.0
 """After which a worker is ended whose event loop gives no sign. A start may take as long as it likes."""
 FAILED_STARTS_MAX: Final = 5
-"""In a row, after which the supervisor ends. The pauses between them grow."""
+"""In a row, after which the supervisor ends. The pauses between them grow. In development the first one ends it."""
 
 
 def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
@@ -38,7 +38,7 @@ class _Supervisor:
         self._settings, self._listener, self._reload = settings, listener, reload
         self._wanted = 1 if reload else settings.workers
         self._workers: list[Child] = []
-        self._failed_starts = 0
+        self._failed_starts, self._has_served = 0, False
         self._next_start = 0.0
         self._sources = _sources() if reload else {}
         self._exit_code: int | None = None
@@ -77,7 +77,7 @@ class _Supervisor:
 
     def _hear(self, worker: Child) -> None:
         if not worker.has_ended():
-            self._failed_starts = 0
+            self._failed_starts, self._has_served = 0, True
             return
         self._heard.unregister(worker.beats)
         worker.beats.close()
@@ -89,8 +89,11 @@ class _Supervisor:
 
     def _note_failed_start(self) -> None:
         self._failed_starts += 1
-        self._next_start = inf if self._reload else monotonic() + self._failed_starts * LOOK_SECONDS
-        if self._failed_starts == FAILED_STARTS_MAX and not self._reload:
+        if self._reload and self._has_served:
+            self._next_start = inf  # until the sources change
+            return
+        self._next_start = monotonic() + self._failed_starts * LOOK_SECONDS
+        if self._reload or self._failed_starts == FAILED_STARTS_MAX:
             log.error("workers do not start")
             self._end(1)
 

@@ -1,6 +1,6 @@
 """The OpenAPI document before linters, and before generators whose clients then work with a running service.
 
-Needs `node` and what `make test-clients` installs; without them it is skipped.
+Needs Node 20 and what `make test-clients` installs; without them it is skipped.
 """
 
 import os
@@ -25,9 +25,12 @@ GENERATED = {
 }
 """By the journey's name, what generates its client."""
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and MODULES.is_dir()), reason="there is no node, or `make test-clients` has not run here"
-)
+NODE = shutil.which("node")
+NEW_ENOUGH = NODE and int(subprocess.check_output([NODE, "--version"], text=True)[1:].split(".")[0]) >= 20
+pytestmark = [
+    pytest.mark.skipif(not NEW_ENOUGH, reason="there is no Node 20 or newer here"),
+    pytest.mark.skipif(not (MODULES / ".package-lock.json").is_file(), reason="`make test-clients` has not run here"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from adapters.embedded_postgres import embedded_postgres
 from tests.databases import own_folder, with_parameters
 from tests.planted import PLANTED
 from tests.system.collector import Collector
-from tests.system.service import Service, assert_refused, clean_environment, client_of, run, serving
+from tests.system.service import PATIENCE_SECONDS, Service, assert_refused, clean_environment, client_of, run, serving
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = f"{PLANTED}-password"
@@ -172,6 +172,10 @@ def test_dev_migrates_at_reload_and_refuses_data_of_a_newer_checkout(checkout: P
         service.wait_for("taskward: the data are newer than this checkout")
         assert service.end(signal.SIGINT) == 0
         assert not [line for line in service.lines if "Traceback" in line]
+    with Service({}, command=DEV, cwd=checkout) as service:
+        service.wait_for("taskward: the data are newer than this checkout")
+        assert service.process.wait(PATIENCE_SECONDS) == 1
+        assert not [line for line in service.lines if "Traceback" in line]
 
 
 def test_dev_keeps_its_data_where_it_is_told(checkout: Path, server_folder: Path) -> None:
@@ -190,7 +194,7 @@ def test_dev_keeps_its_data_where_it_is_told(checkout: Path, server_folder: Path
 
 def test_the_wheel_works_elsewhere_migrations_included(empty_database_url: str, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    shutil.copytree(ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.copytree(ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "__pycache__", "node_modules"))
     build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(tmp_path / "source")]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = tmp_path.glob("taskward-*.whl")
