@@ -3,7 +3,6 @@
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -135,10 +134,8 @@ def test_a_name_that_is_not_known_yet_is_waited_for(logged: LoggedLines, monkeyp
 
 
 @pytest.mark.parametrize("name", ["certificates-x", "password authentication failed", "permission denied"])
-def test_a_server_that_is_not_there_yet_is_waited_for_whatever_it_is_called(
-    tmp_path: Path, logged: LoggedLines, name: str
-) -> None:
-    parameters = {"host": str(tmp_path / name), "port": "5432", "dbname": name, "user": name}
+def test_a_server_that_is_not_there_yet_is_waited_for_whatever_it_is_called(logged: LoggedLines, name: str) -> None:
+    parameters = {"host": f"/{name}", "port": "5432", "dbname": name, "user": name}
     with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: "):
         wait("postgresql://?" + urlencode(parameters, quote_via=quote), patience=3)
     assert lines(logged) == [("info", "waiting for the database", "OperationalError")]
