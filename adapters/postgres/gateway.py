@@ -40,10 +40,11 @@ class TaskGateway:
         Raises a `StorageError`, or `OwnershipViolation` instead of returning another user's row.
         """
         parameters = {"owner": owner.value, "task_id": task_id, **values}
+        about = task_id or (None if statement.is_read else owner)  # all of an owner's tasks count as one thing
         started = perf_counter()
         log, facts = self._log.warning, {"outcome": "failed", "rows": 0}
         try:
-            rows = await self._database.run(statement, parameters, about=task_id, user=owner, until=until)
+            rows = await self._database.run(statement, parameters, about=about, user=owner, until=until)
             for row in rows:
                 if row[0] != owner.value:
                     self._refuse_foreign_row()

@@ -46,7 +46,12 @@ def crowded(server_url: str, key: str) -> Iterator[psycopg.Connection]:
 def plan(connection: psycopg.Connection, statement: Statement) -> list[dict[str, Any]]:
     """The nodes of the statement's plan, from the outermost in."""
     values = {"owner": "user 1", "task_id": uuid4(), "title": "x", "description": None, "completed": True, "limit": 51}
-    values |= {"expected": [NOW], "after_created_at": datetime.now(UTC) - timedelta(minutes=83), "after_id": uuid4()}
+    values |= {
+        "to": True,
+        "expected": [NOW],
+        "after_created_at": datetime.now(UTC) - timedelta(minutes=83),
+        "after_id": uuid4(),
+    }
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.text)))
     text = re.sub(r"%\((\w+)\)s", lambda name: f"${names.index(name[1]) + 1}", statement.text)
     given = sql.SQL(", ").join(sql.Literal(values[name]) for name in names)
@@ -93,3 +98,11 @@ def test_one_task_is_found_by_the_primary_key(planner: psycopg.Connection, key: 
     assert [node["Node Type"] for node in nodes if node["Node Type"] != "ModifyTable"] == ["Index Scan"]
     assert nodes[-1]["Index Name"] == "pk_tasks"
     assert re.findall(r"\b(\w+)\)?(?:::text)? = ", nodes[-1]["Index Cond"]) == key.split(", ")
+
+
+@pytest.mark.parametrize("statement", [statements.COUNT, statements.UPDATE_ALL, statements.DELETE_ALL], ids=str)
+def test_all_tasks_of_a_user_are_found_by_an_index(planner: psycopg.Connection, statement: Statement) -> None:
+    with planner.transaction():
+        planner.execute("set local enable_seqscan = off")  # which would be cheaper for a fifth of a small table
+        (condition,) = [node["Index Cond"] for node in plan(planner, statement) if "Index Cond" in node]
+    assert condition.startswith("((user_id)::text = ")
