@@ -1,4 +1,4 @@
-"""Database executors as the container makes them, on a database of the tests'."""
+"""Database executors like the container's, on the tests' databases."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ def executor(
     timeout: int = 2,
     prepare: str = "auto",
 ) -> DatabaseExecutor:
-    """It may send the service's own statements, those above, and `also` these."""
+    """An executor that may send the service's statements, those above, and those in `also`."""
     allowed = (*SERVING, BACKEND, SLEEP, TEXT, *also)
     connector = Connector(url, allowed, timeout=timeout, prepare=prepare)
     return DatabaseExecutor(connector.open, connections=connections, queue=queue, deadline=deadline)
@@ -39,6 +39,6 @@ async def running(database: DatabaseExecutor) -> AsyncIterator[DatabaseExecutor]
 
 
 async def backend(database: DatabaseExecutor, **options: object) -> int:
-    """The process of the server that has answered."""
+    """Return the process id of the server connection that answers."""
     rows: Sequence[tuple[int]] = await database.run(BACKEND, {}, **options)  # type: ignore[arg-type]  # passed on
     return rows[0][0]

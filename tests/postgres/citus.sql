@@ -1,4 +1,4 @@
--- What stands in for Citus: its names, signatures and catalogue, and its refusal of an unfit key. The rows stay where they are.
+-- A stand-in for Citus: its names, signatures and catalogue, and its refusal of an unfit key. It moves no rows.
 create schema citus;
 create type citus.distribution_type as enum ('hash', 'range', 'append');
 create table pg_catalog.pg_dist_partition (

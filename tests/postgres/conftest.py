@@ -19,7 +19,7 @@ READ_AND_RAISE = Statement("select raise_for_test(%(sqlstate)s) -- a read", is_r
 
 
 class Gate:
-    """Whoever sends `PASS` waits on the server until the gate is opened."""
+    """Statements `PASS` wait on the server until the gate is opened."""
 
     def __init__(self, keeper: psycopg.Connection) -> None:
         self._keeper = keeper
@@ -31,7 +31,7 @@ class Gate:
         return {"gate": self.number}
 
     async def until_waiting(self, count: int = 1) -> None:
-        """Returns once so many wait at the gate. The server announces nothing, so it is asked again and again."""
+        """Return once `count` statements wait at the gate. The server announces nothing, so this polls."""
         query = "select count(*) from pg_locks where locktype = 'advisory' and objid = %s and not granted"
         while self._keeper.execute(query, [self.number]).fetchone() != (count,):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
@@ -54,7 +54,7 @@ def wire(database_url: str) -> Iterator[Wire]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[DatabaseExecutor]:
-    """One connection and one waiting place, so that a lost place would show."""
+    """An executor with one connection and one place in the queue, so that a lost place would show."""
     async with running(executor(database_url, PASS, RAISE, READ_AND_RAISE, deadline=1)) as database:
         yield database
 
@@ -66,7 +66,7 @@ def tasks(database: DatabaseExecutor) -> PostgresTaskRepository:
 
 @pytest.fixture
 async def wire_tasks(wire: Wire) -> AsyncIterator[PostgresTaskRepository]:
-    """Over one connection, on which nothing but their statements is sent."""
+    """A repository on one connection that sends nothing but its statements."""
     async with running(executor(wire.url, queue=10, prepare="off")) as database:
         yield PostgresTaskRepository(database)
 
@@ -83,5 +83,5 @@ def _raising_function(database_url: str) -> None:
 
 @pytest.fixture
 def raising(_raising_function: None, database: DatabaseExecutor) -> DatabaseExecutor:
-    """A database on which `RAISE` fails with an SQLSTATE of the test's choice."""
+    """An executor on which `RAISE` fails with an SQLSTATE of the test's choice."""
     return database

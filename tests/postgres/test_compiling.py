@@ -1,4 +1,4 @@
-"""A statement that does not bind its owner cannot be made: the compiling function refuses it."""
+"""The compiler of statements: it refuses each one that does not bind its owner."""
 
 import contextlib
 from collections import Counter
@@ -35,22 +35,22 @@ from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from adapters.postgres.statements import COLUMN_NAMES, TaskStatement, compiled
 from adapters.postgres.table import TaskRow
 from tests.databases import own_database
-from tests.postgres.test_statements import LATER
+from tests.postgres.test_statements import NEXT_VERSION
 
 EXAMPLES = 600
 MINE, HIS = UUID(int=1, version=4), UUID(int=2, version=4)
 
 TASKS = TaskRow.metadata.tables["tasks"]
 OTHERS = TASKS.alias("others")
-GLANCE = table("glance", column("user_id"), column("id"), column("title"))  # a view over all tasks
+VIEW = table("task_view", column("user_id"), column("id"), column("title"))  # a view over all tasks
 OWNED = TASKS.c.user_id == bindparam("owner")
 DONE = TASKS.c.completed
 COLUMNS = [TASKS.c[name] for name in COLUMN_NAMES]
 HIS_TITLE = select(OTHERS.c.title).where(OTHERS.c.user_id != bindparam("owner")).limit(1).scalar_subquery()
 ALL = select(*COLUMNS)
 READ = ALL.where(OWNED)
-LATEST: dict[str, Any] = {"updated_at": literal_column(LATER)}
-CHANGE_ALL = update(TASKS).values(title=bindparam("title"), **LATEST).returning(*COLUMNS)
+WITH_VERSION: dict[str, Any] = {"updated_at": literal_column(NEXT_VERSION)}
+CHANGE_ALL = update(TASKS).values(title=bindparam("title"), **WITH_VERSION).returning(*COLUMNS)
 CHANGE = CHANGE_ALL.where(OWNED)
 REMOVE_ALL = delete(TASKS).returning(*COLUMNS)
 REMOVE = REMOVE_ALL.where(OWNED)
@@ -92,20 +92,20 @@ OWNERLESS: dict[str, TaskStatement] = {
     "owner returned late": select(TASKS.c.title, TASKS.c.user_id).where(OWNED),
     "value for the owner": select(bindparam("owner"), TASKS.c.title).where(OWNED),
     "join": READ.join(OTHERS, OTHERS.c.user_id == TASKS.c.user_id),
-    "join of another table": READ.join(GLANCE, GLANCE.c.id != TASKS.c.id),
-    "another table": READ.add_columns(GLANCE.c.title),
-    "another table only": select(GLANCE.c.user_id, GLANCE.c.title).where(GLANCE.c.user_id == bindparam("owner")),
+    "join of another table": READ.join(VIEW, VIEW.c.id != TASKS.c.id),
+    "another table": READ.add_columns(VIEW.c.title),
+    "another table only": select(VIEW.c.user_id, VIEW.c.title).where(VIEW.c.user_id == bindparam("owner")),
     "subquery": select(READ.subquery()),
     "query within": READ.where(TASKS.c.id.in_(select(OTHERS.c.id))),
-    "query of another table within": READ.where(TASKS.c.id.in_(select(GLANCE.c.id))),
+    "query of another table within": READ.where(TASKS.c.id.in_(select(VIEW.c.id))),
     "query in the list": READ.add_columns(HIS_TITLE),
-    "query of another table in the list": READ.add_columns(select(GLANCE.c.title).limit(1).scalar_subquery()),
+    "query of another table in the list": READ.add_columns(select(VIEW.c.title).limit(1).scalar_subquery()),
     "query in small letters": READ.add_columns(literal_column("(select max(title) from tasks)")),
     "function that reads": READ.add_columns(func.ts_stat(bindparam("title"))),
     "common table": select(READ.cte("mine")),
     "change in a common table": READ.add_cte(delete(TASKS).cte("gone")),
     "union of tables": READ.suffix_with(text("UNION TABLE tasks")),
-    "union with another table": READ.suffix_with(text("UNION TABLE glance")),
+    "union with another table": READ.suffix_with(text("UNION TABLE task_view")),
     "union in a hint": READ.with_statement_hint("UNION SELECT * FROM tasks"),
     "only": READ.with_hint(TASKS, "ONLY"),
     "or in a text": READ.where(text("true or true")),
@@ -121,18 +121,18 @@ OWNERLESS: dict[str, TaskStatement] = {
     ),
     "change with a filter for the owner": CHANGE_ALL.values(completed=func.count().filter(OWNED) > literal_column("0")),
     "change from": CHANGE.where(OTHERS.c.id == TASKS.c.id),
-    "change from another table": CHANGE.values(title=GLANCE.c.title),
+    "change from another table": CHANGE.values(title=VIEW.c.title),
     "change by a query": CHANGE.values(title=HIS_TITLE),
     "change of the owner": CHANGE.values(user_id=bindparam("other")),
     "change of the owner to the owner": CHANGE.values(user_id=bindparam("owner")),
     "change of the id": CHANGE.values(id=bindparam("task_id")),
     "change that returns more": CHANGE.returning(HIS_TITLE),
-    "change that returns nothing": update(TASKS).where(OWNED).values(title=bindparam("title"), **LATEST),
-    "change that returns no owner": update(TASKS).where(OWNED).values(**LATEST).returning(TASKS.c.title),
+    "change that returns nothing": update(TASKS).where(OWNED).values(title=bindparam("title"), **WITH_VERSION),
+    "change that returns no owner": update(TASKS).where(OWNED).values(**WITH_VERSION).returning(TASKS.c.title),
     "removal of all": REMOVE_ALL,
     "removal with owner or": REMOVE_ALL.where(or_(OWNED, DONE)),
     "removal by others": REMOVE.where(OTHERS.c.id == TASKS.c.id),
-    "removal by another table": REMOVE.where(GLANCE.c.id != TASKS.c.id),
+    "removal by another table": REMOVE.where(VIEW.c.id != TASKS.c.id),
     "removal that returns more": REMOVE.returning(HIS_TITLE),
     "removal that returns nothing": delete(TASKS).where(OWNED),
     "new for nobody": insert(TASKS).values(NEW).returning(*COLUMNS),
@@ -159,12 +159,12 @@ OWNERLESS: dict[str, TaskStatement] = {
 
 
 @pytest.mark.parametrize("statement", [READ, CHANGE, REMOVE, MAKE], ids=str)
-def test_what_binds_the_owner_is_compiled(statement: TaskStatement) -> None:
+def test_statements_that_bind_the_owner_compile(statement: TaskStatement) -> None:
     assert "%(owner)s" in compiled(statement).text
 
 
 @pytest.mark.parametrize("name", OWNERLESS)
-def test_what_does_not_is_refused(name: str) -> None:
+def test_statements_without_the_owner_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^a statement on tasks must bind their owner: "):
         compiled(OWNERLESS[name])
 
@@ -175,27 +175,35 @@ CONDITIONS = [
     *(TASKS.c.user_id == bindparam("title"), TASKS.c.id.in_(select(OTHERS.c.id)), OTHERS.c.id != TASKS.c.id),
     *(text("true or true"), text("true) or (true"), text("NOT tasks.completed OR true"), text("tasks.id = tasks.id")),
     *(text("tasks.title = %(title)s::VARCHAR OR tasks.title <> %(title)s::VARCHAR"), text("%(owner)s = %(owner)s")),
-    *(text("true -- x"), GLANCE.c.id != TASKS.c.id),
+    *(text("true -- x"), VIEW.c.id != TASKS.c.id),
 ]
 RETURNABLE = [
     *([TASKS.c.user_id, TASKS.c.title], [TASKS.c.title], [TASKS.c.user_id, HIS_TITLE]),
     *(
         [TASKS.c.user_id, func.max(TASKS.c.title)],
-        [TASKS.c.user_id, text("(table glance)")],
+        [TASKS.c.user_id, text("(table task_view)")],
         [TASKS.c.user_id, OTHERS.c.title],
     ),
     [TASKS.c.user_id, literal_column("(select max(title) from tasks)")],
 ]
 VALUES: list[dict[str, Any]] = [
     *({"completed": ~DONE}, {"title": HIS_TITLE}, {"user_id": literal("bob")}),
-    *({"title": GLANCE.c.title}, {"title": literal_column("'x', user_id = 'bob'")}),
+    *({"title": VIEW.c.title}, {"title": literal_column("'x', user_id = 'bob'")}),
     {"completed": literal_column("true where true or true"), "title": bindparam("title")},
 ]
-TAILS = ["UNION TABLE tasks", "UNION ALL SELECT * FROM glance", "FOR UPDATE", "OR true", "-- x", "LIMIT 9", ", glance"]
+TAILS = [
+    "UNION TABLE tasks",
+    "UNION ALL SELECT * FROM task_view",
+    "FOR UPDATE",
+    "OR true",
+    "-- x",
+    "LIMIT 9",
+    ", task_view",
+]
 
 
 def mostly(right: Any, *others: Any) -> st.SearchStrategy[Any]:
-    """So that not everything is wrong in more than one way."""
+    """Mostly `right`, so that few statements are wrong in more than one way."""
     return st.integers(0, 3).flatmap(lambda chance: st.sampled_from(others) if chance == 0 else st.just(right))
 
 
@@ -210,7 +218,7 @@ def statements(draw: st.DrawFn) -> TaskStatement:
         return read.suffix_with(text(tail)) if tail else read
     values = draw(mostly({"title": bindparam("title")}, *VALUES))
     if kind is Update:
-        return update(TASKS).where(*conditions).values(**values, **LATEST).returning(*returned)
+        return update(TASKS).where(*conditions).values(**values, **WITH_VERSION).returning(*returned)
     if kind is Delete:
         return delete(TASKS).where(*conditions).returning(*returned)
     owner = draw(mostly(bindparam("owner"), literal("bob"), bindparam("title"), HIS_TITLE))
@@ -223,7 +231,7 @@ def two_owners(server_url: str) -> Iterator[psycopg.Connection]:
     with own_database(server_url) as url:
         upgrade(create_migration_engine(url))
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("create view glance as select * from tasks")
+            connection.execute("create view task_view as select * from tasks")
             for owner, task_id in (("ann", MINE), ("bob", HIS)):
                 connection.execute(
                     "insert into tasks (id, user_id, title) values (%s, %s, %s)", [task_id, owner, f"planted-{owner}"]
@@ -231,7 +239,7 @@ def two_owners(server_url: str) -> Iterator[psycopg.Connection]:
             yield connection
 
 
-def test_what_is_compiled_meets_no_row_of_anybody_else(two_owners: psycopg.Connection) -> None:
+def test_compiled_statements_never_touch_other_users_rows(two_owners: psycopg.Connection) -> None:
     counted: Counter[str] = Counter()
     values = {"owner": "ann", "task_id": HIS, "title": "x"}
     his = "select * from tasks where user_id <> 'ann'"

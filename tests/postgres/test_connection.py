@@ -1,4 +1,4 @@
-"""What a connection is like: it says who it is, quotes no values, and goes to no database that would change a text."""
+"""A connection: it names the application, quotes no values, and refuses a database that would change texts."""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -15,16 +15,16 @@ from domain.task import TaskDraft, UserId
 from tests.databases import PREFIX, administer, drop_database, with_parameters
 from tests.executors import executor, running
 
-WHO = Statement("select application_name from pg_stat_activity where pid = pg_backend_pid()", is_read=True)
+APPLICATION_NAME = Statement("select application_name from pg_stat_activity where pid = pg_backend_pid()", is_read=True)
 DIVIDE = Statement("select 1 / (%(number)s::int - %(number)s::int)", is_read=True)
 
 
-async def test_it_says_who_it_is(database_url: str) -> None:
-    async with running(executor(database_url, WHO)) as database:
-        assert await database.run(WHO, {}) == [("taskward",)]
+async def test_a_connection_names_the_application(database_url: str) -> None:
+    async with running(executor(database_url, APPLICATION_NAME)) as database:
+        assert await database.run(APPLICATION_NAME, {}) == [("taskward",)]
 
 
-async def test_an_error_does_not_quote_what_was_sent(database_url: str) -> None:
+async def test_an_error_never_quotes_a_parameter(database_url: str) -> None:
     async with running(executor(database_url, DIVIDE)) as database:
         with pytest.raises(psycopg.errors.DivisionByZero) as raised:
             await database.run(DIVIDE, {"number": 4711})
@@ -32,7 +32,7 @@ async def test_an_error_does_not_quote_what_was_sent(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns", "UTC"])
-async def test_times_are_in_utc_whatever_the_session_says(database_url: str, alice: UserId, zone: str) -> None:
+async def test_times_are_always_in_utc(database_url: str, alice: UserId, zone: str) -> None:
     url = with_parameters(database_url, options=f"-c TimeZone={zone}")
     async with running(executor(url)) as database:
         task, _ = await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
@@ -54,16 +54,16 @@ def latin_url(server_url: str) -> Iterator[str]:
     drop_database(server_url, name)
 
 
-async def test_an_encoding_without_all_characters_is_refused(latin_url: str) -> None:
+async def test_an_encoding_other_than_utf8_is_refused(latin_url: str) -> None:
     assert await refusal(latin_url) == "its encoding is LATIN1 and its DateStyle ISO, MDY, not UTF8 and ISO"
 
 
-async def test_times_in_another_spelling_are_refused(database_url: str) -> None:
+async def test_a_datestyle_other_than_iso_is_refused(database_url: str) -> None:
     german = with_parameters(database_url, options="-c DateStyle=German")
     assert await refusal(german) == "its encoding is UTF8 and its DateStyle German, DMY, not UTF8 and ISO"
 
 
-async def test_a_refused_database_is_left_at_once(database_url: str, out_of_band: psycopg.Connection) -> None:
+async def test_an_unsuitable_database_is_disconnected(database_url: str, out_of_band: psycopg.Connection) -> None:
     name = f"refused-{uuid4()}"
     await refusal(with_parameters(database_url, options="-c DateStyle=German", application_name=name))
     query = "select count(*) from pg_stat_activity where application_name = %s"

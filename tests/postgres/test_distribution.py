@@ -1,4 +1,4 @@
-"""`taskward distribute`, with a stand-in for Citus: all of it or nothing, once, and never beside a migration."""
+"""`taskward distribute` on a stand-in for Citus: all or nothing, once, and never during a migration."""
 
 import itertools
 import re
@@ -23,7 +23,7 @@ from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from adapters.postgres.schema.startup import wait_until_ready
 from domain.errors import StorageError, StorageOutdated, StorageUnavailable
 from tests.databases import fingerprint, scaling_sql, with_parameters
-from tests.postgres.test_migrations import FIRST, LOCK, ROOT, WAITING, alembic, hasty, wait_for_waiting
+from tests.postgres.test_migrations import FIRST, LOCK, ROOT, WAITING, alembic, impatient, wait_for_waiting
 from tests.postgres.wire import tapped
 from tests.system.service import PATIENCE_SECONDS, TASKWARD, clean_environment, run
 
@@ -55,7 +55,7 @@ def plain(url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def citus(plain: psycopg.Connection) -> psycopg.Connection:
-    """The same on a server that has what stands in for Citus."""
+    """The same on a server with the stand-in for Citus."""
     try:
         plain.execute("set allow_system_table_mods = on")
     except psycopg.errors.InsufficientPrivilege:
@@ -66,7 +66,7 @@ def citus(plain: psycopg.Connection) -> psycopg.Connection:
 
 @pytest.fixture
 def role(citus: psycopg.Connection) -> Iterator[str]:
-    """A role that has no rights but to log in."""
+    """A role that may log in and nothing else."""
     role = f"taskward_test_{uuid4().hex}"
     name = sql.Identifier(role)
     citus.execute(sql.SQL("create role {} login password 'x'").format(name))
@@ -84,7 +84,7 @@ def owner(citus: psycopg.Connection, role: str, url: str) -> str:
 
 
 def everything(connection: psycopg.Connection) -> tuple[Any, ...]:
-    """The schema, the rows with what last touched them, the files, and what is known to be distributed."""
+    """The schema, the rows with their last transactions, the files, and Citus's list of tables."""
     queries: list[LiteralString] = [
         "select xmin::text, tasks::text from tasks order by id",
         "select oid, relfilenode from pg_class where oid in ('tasks'::regclass, 'pk_tasks'::regclass) order by oid",
@@ -101,7 +101,7 @@ def distributed_by(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-def test_the_key_is_changed_the_table_distributed_and_nothing_else(citus: psycopg.Connection, url: str) -> None:
+def test_only_the_key_and_distribution_change(citus: psycopg.Connection, url: str) -> None:
     before, rows, *_ = everything(citus)
     assert distribute(create_migration_engine(url))
     after, rows_after, *_ = everything(citus)
@@ -119,7 +119,7 @@ def test_the_key_is_changed_the_table_distributed_and_nothing_else(citus: psycop
 @pytest.mark.parametrize(
     "state", ["delete from pg_dist_partition", "update pg_dist_partition set repmodel = 's'"], ids=["unknown", "local"]
 )
-def test_the_revision_is_copied_where_the_tasks_are_distributed_already(
+def test_the_revision_is_copied_after_an_interruption(
     citus: psycopg.Connection, url: str, state: LiteralString
 ) -> None:
     distribute(create_migration_engine(url))
@@ -130,7 +130,7 @@ def test_the_revision_is_copied_where_the_tasks_are_distributed_already(
 
 
 @pytest.mark.parametrize("grantee", ["a role", "public"])
-def test_a_grant_of_insert_on_columns_is_refused_with_the_remedy(
+def test_insert_grants_on_columns_are_refused_with_remedy(
     citus: psycopg.Connection, url: str, role: str, grantee: str
 ) -> None:
     name = sql.SQL("public") if grantee == "public" else sql.Identifier(role)
@@ -145,14 +145,14 @@ def test_a_grant_of_insert_on_columns_is_refused_with_the_remedy(
     assert distribute(create_migration_engine(url))
 
 
-def test_it_is_refused_where_the_tasks_are_distributed_already(citus: psycopg.Connection, url: str, role: str) -> None:
+def test_column_grants_are_refused_after_distribution_too(citus: psycopg.Connection, url: str, role: str) -> None:
     distribute(create_migration_engine(url))
     citus.execute(sql.SQL("grant insert (title) on tasks to {}").format(sql.Identifier(role)))
     with pytest.raises(StorageError, match=role):
         distribute(create_migration_engine(url))
 
 
-def test_other_grants_on_columns_are_no_obstacle(citus: psycopg.Connection, url: str, role: str) -> None:
+def test_other_column_grants_are_allowed(citus: psycopg.Connection, url: str, role: str) -> None:
     citus.execute(sql.SQL("grant select (title), update (title) on tasks to {}").format(sql.Identifier(role)))
     assert distribute(create_migration_engine(url))
 
@@ -181,15 +181,13 @@ def test_the_guides_steps_lead_there_and_back(citus: psycopg.Connection, url: st
     assert (after, rows_after, distributed_by(citus)) == (before, rows, [])
 
 
-def test_changing_the_key_by_hand_as_the_guide_says_makes_the_same(
-    citus: psycopg.Connection, url: str, distributed_url: str
-) -> None:
+def test_the_guides_key_change_equals_the_commands(citus: psycopg.Connection, url: str, distributed_url: str) -> None:
     distribute(create_migration_engine(url))
     with psycopg.connect(distributed_url) as by_hand:
         assert fingerprint(by_hand) == fingerprint(citus)
 
 
-def test_changing_it_back_as_the_guide_says_leaves_no_difference(plain: psycopg.Connection, url: str) -> None:
+def test_the_guides_way_back_leaves_no_difference(plain: psycopg.Connection, url: str) -> None:
     before = fingerprint(plain)
     plain.execute("alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)")
     assert fingerprint(plain) != before
@@ -203,7 +201,7 @@ def test_no_statement_names_a_key(statement: Statement) -> None:
     assert not re.search(r"ON CONFLICT (?!DO NOTHING)|ON CONSTRAINT|pk_tasks", statement.text)
 
 
-def test_it_is_one_transaction_under_the_migrations_lock(citus: psycopg.Connection, url: str) -> None:
+def test_distributing_is_one_transaction_under_the_migration_lock(citus: psycopg.Connection, url: str) -> None:
     with tapped(url) as wire:
         distribute(create_migration_engine(wire.url))
     begin = max(place for place, statement in enumerate(wire.statements) if statement.startswith("BEGIN"))
@@ -219,7 +217,7 @@ def test_it_is_one_transaction_under_the_migrations_lock(citus: psycopg.Connecti
 
 
 @pytest.mark.parametrize(
-    ("failing", "told"),
+    ("failing", "message"),
     [
         ("raise exception 'no worker nodes' using errcode = 'object_not_in_prerequisite_state'", "no worker nodes"),
         ("raise exception 'not supported here' using errcode = 'feature_not_supported'", "not supported here"),
@@ -229,33 +227,33 @@ def test_it_is_one_transaction_under_the_migrations_lock(citus: psycopg.Connecti
         ("perform title::int from tasks", "22P02"),
     ],
 )
-def test_where_the_call_fails_nothing_is_changed_and_no_row_quoted(
-    citus: psycopg.Connection, url: str, failing: LiteralString, told: str
+def test_a_failed_call_changes_and_quotes_nothing(
+    citus: psycopg.Connection, url: str, failing: LiteralString, message: str
 ) -> None:
     citus.execute(sql.SQL(FAILS).format(sql.SQL(failing)))
     before = everything(citus)
     with pytest.raises(StorageError, match="nothing was changed") as raised:
         distribute(create_migration_engine(url))
     assert everything(citus) == before
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert "planted" not in str(raised.value)
     assert raised.value.__suppress_context__
 
 
-def test_a_connection_that_is_lost_meanwhile_is_told(citus: psycopg.Connection, url: str) -> None:
+def test_a_lost_connection_says_run_it_again(citus: psycopg.Connection, url: str) -> None:
     citus.execute(sql.SQL(FAILS).format(sql.SQL("perform pg_terminate_backend(pg_backend_pid())")))
     with pytest.raises(StorageUnavailable, match="run it again"):
         distribute(create_migration_engine(url))
 
 
-def test_a_second_time_changes_nothing(citus: psycopg.Connection, url: str) -> None:
+def test_distributing_twice_changes_nothing(citus: psycopg.Connection, url: str) -> None:
     distribute(create_migration_engine(url))
     before = everything(citus)
     assert not distribute(create_migration_engine(url))
     assert everything(citus) == before
 
 
-def test_a_key_that_was_changed_before_is_left_alone(citus: psycopg.Connection, url: str) -> None:
+def test_an_already_changed_key_is_left_alone(citus: psycopg.Connection, url: str) -> None:
     citus.execute("alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (user_id, id)")
     *before, _ = everything(citus)
     assert distribute(create_migration_engine(url))
@@ -264,13 +262,13 @@ def test_a_key_that_was_changed_before_is_left_alone(citus: psycopg.Connection, 
     assert distributed_by(citus) == DISTRIBUTED
 
 
-def test_a_table_that_citus_knows_but_has_not_distributed_is_distributed(citus: psycopg.Connection, url: str) -> None:
+def test_a_local_table_of_citus_is_distributed(citus: psycopg.Connection, url: str) -> None:
     citus.execute("insert into pg_dist_partition (logicalrelid, partmethod, repmodel) values ('tasks', 'n', 's')")
     assert distribute(create_migration_engine(url))
     assert DISTRIBUTED[0] in distributed_by(citus)
 
 
-def test_a_table_that_is_distributed_otherwise_is_refused(citus: psycopg.Connection, url: str) -> None:
+def test_a_differently_distributed_table_is_refused(citus: psycopg.Connection, url: str) -> None:
     citus.execute("select create_distributed_table('tasks', 'id')")
     before = everything(citus)
     with pytest.raises(StorageError, match="distributed by id, not by user_id"):
@@ -278,7 +276,7 @@ def test_a_table_that_is_distributed_otherwise_is_refused(citus: psycopg.Connect
     assert everything(citus) == before
 
 
-def test_without_citus_nothing_is_changed_whatever_is_called_like_it(plain: psycopg.Connection, url: str) -> None:
+def test_a_function_like_citus_is_not_called(plain: psycopg.Connection, url: str) -> None:
     plain.execute("create function create_distributed_table(regclass, text) returns text language sql return $1::text")
     before = everything(plain)
     with pytest.raises(StorageError, match="create extension citus"):
@@ -286,12 +284,12 @@ def test_without_citus_nothing_is_changed_whatever_is_called_like_it(plain: psyc
     assert everything(plain) == before
 
 
-def test_a_schema_that_is_not_there_is_told_the_remedy(empty_database_url: str) -> None:
+def test_a_missing_schema_names_the_remedy(empty_database_url: str) -> None:
     with pytest.raises(StorageOutdated, match=r"its schema is empty.+taskward migrate"):
         distribute(create_migration_engine(empty_database_url))
 
 
-def test_an_outdated_schema_is_told_the_remedy(citus: psycopg.Connection, url: str) -> None:
+def test_an_outdated_schema_names_the_remedy(citus: psycopg.Connection, url: str) -> None:
     citus.execute("update alembic_version set version_num = '0000'")
     before = everything(citus)
     with pytest.raises(StorageOutdated, match=r"its schema is 0000.+taskward migrate"):
@@ -299,13 +297,13 @@ def test_an_outdated_schema_is_told_the_remedy(citus: psycopg.Connection, url: s
     assert everything(citus) == before
 
 
-def test_the_tables_owner_may(citus: psycopg.Connection, owner: str) -> None:
+def test_the_tables_owner_may_distribute(citus: psycopg.Connection, owner: str) -> None:
     assert distribute(create_migration_engine(owner))
     assert distributed_by(citus) == DISTRIBUTED
 
 
 @pytest.mark.parametrize(
-    ("lack", "told"),
+    ("lack", "message"),
     [
         ("alter table tasks owner to current_user; grant select on tasks to public", "must be owner of table tasks"),
         (
@@ -314,27 +312,27 @@ def test_the_tables_owner_may(citus: psycopg.Connection, owner: str) -> None:
         ),
     ],
 )
-def test_who_may_not_is_told_so_and_nothing_is_changed(
-    citus: psycopg.Connection, owner: str, lack: LiteralString, told: str
+def test_missing_rights_are_named_and_change_nothing(
+    citus: psycopg.Connection, owner: str, lack: LiteralString, message: str
 ) -> None:
     citus.execute(lack)
     before = everything(citus)
-    with pytest.raises(StorageError, match=f"nothing was changed: {told}"):
+    with pytest.raises(StorageError, match=f"nothing was changed: {message}"):
         distribute(create_migration_engine(owner))
     assert everything(citus) == before
 
 
 @pytest.mark.parametrize("held", [LOCK, "lock table tasks in access share mode"])
-def test_a_lock_that_does_not_come_free_ends_it(citus: psycopg.Connection, url: str, held: LiteralString) -> None:
+def test_a_held_lock_ends_the_distribution(citus: psycopg.Connection, url: str, held: LiteralString) -> None:
     before = everything(citus)
     with psycopg.connect(url) as holder:
         holder.execute(held)
         with pytest.raises(StorageUnavailable, match=r"nothing was changed: .+lock timeout"):
-            distribute(hasty(url))
+            distribute(impatient(url))
     assert everything(citus) == before
 
 
-def test_two_at_once_and_a_migration_wait_for_each_other_and_all_end_well(citus: psycopg.Connection, url: str) -> None:
+def test_concurrent_distributions_and_migrations_wait_in_turn(citus: psycopg.Connection, url: str) -> None:
     environment = clean_environment() | {"DATABASE_URL": url}
     commands = ["distribute", "distribute", "migrate"]
     with psycopg.connect(url) as first:
@@ -345,28 +343,28 @@ def test_two_at_once_and_a_migration_wait_for_each_other_and_all_end_well(citus:
         try:
             wait_for_waiting(citus, processes)
             first.commit()
-            said = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
+            outputs = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
         finally:
             for process in processes:
                 process.kill()
                 process.communicate()
     assert [process.returncode for process in processes] == [0] * len(processes)
-    assert sorted("already" in words for words in said[:2]) == [False, True]
+    assert sorted("already" in output for output in outputs[:2]) == [False, True]
     assert distributed_by(citus) == DISTRIBUTED
 
 
 def test_the_command_says_what_it_did(citus: psycopg.Connection, url: str) -> None:
-    ended = [
+    processes = [
         run("distribute", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x", MIGRATION_DATABASE_URL=url) for _ in "12"
     ]
-    assert [(command.returncode, command.stdout, command.stderr) for command in ended] == [
+    assert [(command.returncode, command.stdout, command.stderr) for command in processes] == [
         (0, "The tasks are now distributed by user_id.\n", ""),
         (0, "The tasks were distributed by user_id already. Nothing was changed.\n", ""),
     ]
     assert distributed_by(citus) == DISTRIBUTED
 
 
-def test_migrating_and_the_check_before_serving_go_on_as_before(citus: psycopg.Connection, url: str) -> None:
+def test_migrating_and_starting_work_after_distribution(citus: psycopg.Connection, url: str) -> None:
     engine = create_migration_engine(url)
     distribute(engine)
     before = everything(citus)
@@ -376,9 +374,7 @@ def test_migrating_and_the_check_before_serving_go_on_as_before(citus: psycopg.C
     wait_until_ready(url, timeout=2, patience=PATIENCE_SECONDS)
 
 
-def test_a_later_revision_can_be_made_and_undone_and_all_of_them_undone(
-    citus: psycopg.Connection, url: str, tmp_path: Path
-) -> None:
+def test_later_revisions_work_both_ways_after_distribution(citus: psycopg.Connection, url: str, tmp_path: Path) -> None:
     engine = create_migration_engine(url)
     distribute(engine)
     before = fingerprint(citus)
@@ -403,7 +399,7 @@ def test_a_later_revision_can_be_made_and_undone_and_all_of_them_undone(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("name", ["distribute", "migrate"])
-def test_a_signal_ends_what_the_server_does_before_the_command(
+def test_a_signal_ends_the_statement_before_the_command(
     citus: psycopg.Connection, url: str, name: str, number: signal.Signals
 ) -> None:
     with psycopg.connect(url) as holder:
@@ -420,7 +416,7 @@ def test_a_signal_ends_what_the_server_does_before_the_command(
             process.wait()
 
 
-def test_under_nohup_it_goes_on_when_the_terminal_closes(citus: psycopg.Connection, url: str) -> None:
+def test_nohup_protects_from_a_closed_terminal(citus: psycopg.Connection, url: str) -> None:
     with psycopg.connect(url) as holder:
         holder.execute(LOCK)
         command = ["nohup", TASKWARD, "distribute"]

@@ -1,4 +1,4 @@
-"""What a failed statement means to the core, and what of it is logged: never its text, which can quote the row."""
+"""Failed statements: each becomes a domain error, and its text, which can quote the row, is never logged."""
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ from tests.executors import executor, running
 from tests.postgres.conftest import RAISE
 
 FACTS = {"operation", "user_id", "task_id", "outcome", "rows", "duration_ms"}
-SUICIDE = Statement("select pg_terminate_backend(pg_backend_pid())", is_read=False)
+END_OWN_SESSION = Statement("select pg_terminate_backend(pg_backend_pid())", is_read=False)
 
 
 async def failure(database: DatabaseExecutor, sqlstate: str) -> psycopg.Error:
@@ -26,26 +26,26 @@ async def failure(database: DatabaseExecutor, sqlstate: str) -> psycopg.Error:
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "meaning"),
+    ("sqlstate", "expected"),
     [(code, StorageUnavailable) for code in ("08006", "08P01", "25006", "26000", "28P01", "3D000", "3F000", "40001")]
     + [(code, StorageUnavailable) for code in ("40P01", "42501", "42P01", "42P05", "55000", "55P03", "57014", "57P01")]
     + [(code, StorageUnavailable) for code in ("57P05", "58030", "XX000")]
     + [("53300", StorageOverloaded)]
     + [(code, StorageError) for code in ("23505", "23514", "42703", "42601")],
 )
-async def test_an_sqlstate_has_its_meaning(
-    raising: DatabaseExecutor, sqlstate: str, meaning: type[StorageError]
+async def test_each_sqlstate_becomes_its_domain_error(
+    raising: DatabaseExecutor, sqlstate: str, expected: type[StorageError]
 ) -> None:
-    said = failures.domain_error(await failure(raising, sqlstate))
-    assert type(said) is meaning
-    assert sqlstate in str(said)
-    assert "planted" not in str(said)
+    error = failures.domain_error(await failure(raising, sqlstate))
+    assert type(error) is expected
+    assert sqlstate in str(error)
+    assert "planted" not in str(error)
 
 
-async def test_without_room_on_the_server_a_second_is_waited(raising: DatabaseExecutor) -> None:
-    said = failures.domain_error(await failure(raising, "53300"))
-    assert isinstance(said, StorageOverloaded)
-    assert said.seconds == 1
+async def test_a_full_server_says_retry_after_a_second(raising: DatabaseExecutor) -> None:
+    error = failures.domain_error(await failure(raising, "53300"))
+    assert isinstance(error, StorageOverloaded)
+    assert error.seconds == 1
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ async def test_without_room_on_the_server_a_second_is_waited(raising: DatabaseEx
     [(code, True) for code in ("08006", "0A000", "42P01", "53100", "55000", "57014", "58030", "XX000")]
     + [(code, False) for code in ("22012", "23514", "40P01")],
 )
-async def test_an_operator_sees_the_servers_words_where_they_quote_no_row(
+async def test_operators_see_only_messages_without_rows(
     raising: DatabaseExecutor, sqlstate: str, is_shown: bool
 ) -> None:
     assert (failures.safe_message(await failure(raising, sqlstate)) == "planted-row") == is_shown
@@ -72,28 +72,28 @@ async def test_an_operator_sees_the_servers_words_where_they_quote_no_row(
         ("57014", set()),
     ],
 )
-def test_some_kinds_of_faults_differ_from_the_rest(sqlstate: str, kinds: set[str]) -> None:
+def test_each_sqlstate_belongs_to_its_kinds(sqlstate: str, kinds: set[str]) -> None:
     error = psycopg.errors.lookup(sqlstate)("x")
     names = ("is_crossed", "is_stale_plan", "is_read_only", "is_connection_loss")
     assert {name for name in names if getattr(failures, name)(error)} == kinds
     assert not any(getattr(failures, name)(LookupError("x")) for name in names)
 
 
-def test_a_server_that_cannot_be_reached_is_a_lost_connection() -> None:
+def test_an_unreachable_server_is_a_lost_connection() -> None:
     with pytest.raises(psycopg.OperationalError) as raised:
         psycopg.connect("postgresql://nobody@127.0.0.1:1/nowhere")
     assert failures.is_connection_loss(raised.value)
     assert isinstance(failures.domain_error(raised.value), StorageUnavailable)
 
 
-async def test_a_connection_lost_in_mid_statement_is_unavailable(database_url: str) -> None:
-    async with running(executor(database_url, SUICIDE)) as database:
+async def test_a_connection_lost_during_a_statement_is_unavailable(database_url: str) -> None:
+    async with running(executor(database_url, END_OWN_SESSION)) as database:
         with pytest.raises(psycopg.Error) as raised:
-            await database.run(SUICIDE, {})
+            await database.run(END_OWN_SESSION, {})
     assert isinstance(failures.domain_error(raised.value), StorageUnavailable)
 
 
-async def test_a_row_that_a_check_refuses_is_a_defect_and_is_not_quoted(
+async def test_a_row_refused_by_checks_is_unquoted(
     logged: LoggedLines, tasks: PostgresTaskRepository, alice: UserId
 ) -> None:
     draft = TaskDraft("planted-title")
@@ -108,7 +108,7 @@ async def test_a_row_that_a_check_refuses_is_a_defect_and_is_not_quoted(
     assert raised.value.__suppress_context__
 
 
-async def test_an_id_that_is_drawn_twice_is_a_defect_and_the_task_of_that_id_stays(
+async def test_a_duplicate_id_leaves_the_first_task_alone(
     tasks: PostgresTaskRepository, alice: UserId, bob: UserId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, _ = await tasks.add(alice, TaskDraft("x"))
@@ -119,7 +119,7 @@ async def test_an_id_that_is_drawn_twice_is_a_defect_and_the_task_of_that_id_sta
     assert await tasks.get(alice, task.id) == task
 
 
-async def test_every_operation_is_logged_with_its_facts_and_no_content(
+async def test_operations_are_logged_without_content(
     logged: LoggedLines, tasks: PostgresTaskRepository, alice: UserId, bob: UserId
 ) -> None:
     task, _ = await tasks.add(alice, TaskDraft("planted-title", "planted-description"))
@@ -135,16 +135,14 @@ async def test_every_operation_is_logged_with_its_facts_and_no_content(
     ]
 
 
-async def test_a_page_costs_one_row_more_than_it_shows(
-    logged: LoggedLines, tasks: PostgresTaskRepository, alice: UserId
-) -> None:
+async def test_a_page_reads_one_row_more(logged: LoggedLines, tasks: PostgresTaskRepository, alice: UserId) -> None:
     for _ in range(4):
         await tasks.add(alice, TaskDraft("x"))
     await tasks.list(alice, ListQuery(limit=2))
     assert logged()[-1]["rows"] == 3
 
 
-async def test_an_operation_that_times_out_is_logged_as_unavailable(
+async def test_a_timed_out_operation_is_logged_as_unavailable(
     logged: LoggedLines, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
     task, _ = await tasks.add(alice, TaskDraft("x"))

@@ -1,4 +1,4 @@
-"""The grants that the operator's guide shows are enough to serve, and enough for no more."""
+"""The grants in the operator's guide: enough to serve, and nothing more."""
 
 import re
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def serving_url(database_url: str, out_of_band: psycopg.Connection) -> Asy
     out_of_band.execute(sql.SQL("drop owned by {0}; drop role {0}").format(name))
 
 
-async def test_they_are_enough_to_serve(serving_url: str, alice: UserId) -> None:
+async def test_the_guides_grants_are_enough_to_serve(serving_url: str, alice: UserId) -> None:
     database = executor(serving_url)
     await PostgresReadiness(database).check()
     tasks = PostgresTaskRepository(database)
@@ -61,7 +61,7 @@ async def test_they_are_enough_to_serve(serving_url: str, alice: UserId) -> None
         "update alembic_version set version_num = '0'",
     ],
 )
-async def test_they_are_enough_for_no_more(serving_url: str, statement: str) -> None:
+async def test_the_guides_grants_allow_nothing_more(serving_url: str, statement: str) -> None:
     with psycopg.connect(serving_url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
 

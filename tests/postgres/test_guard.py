@@ -1,4 +1,4 @@
-"""A serving connection sends the texts of its list, and refuses every other text, whoever built it."""
+"""The guard: a serving connection sends only the texts on its list, whoever built another."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -30,10 +30,10 @@ from tests.postgres.wire import Wire, tapped
 
 Driver = psycopg.AsyncConnection[Any]
 
-SECRET = "planted-of-bob"  # noqa: S105 - to be looked for
+SECRET = "planted-of-bob"  # noqa: S105 - planted, and searched for
 VALUES = {"owner": "alice", "d": SECRET}
 TABLE = "select * from tasks"
-# Its owner's condition stands in a sub-select, so it changes the rows of all.
+# The owner's condition is in a sub-select, so this changes everybody's rows.
 OWNER_WITHIN = str(
     update(TaskRow)
     .values(
@@ -44,7 +44,7 @@ OWNER_WITHIN = str(
     )
     .compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 )
-# `glance`, `tell` and `tell_one` are a view and functions over tasks.
+# `task_view`, `all_tasks` and `one_title` are a view and functions over tasks.
 HARMFUL = [
     TABLE,
     "table tasks",
@@ -58,9 +58,9 @@ HARMFUL = [
     "truncate tasks",
     "drop schema public cascade",
     "select most_common_vals::text from pg_stats where tablename = 'tasks'",
-    "select title from glance",
-    "select * from tell()",
-    "select * from tell_one()",
+    "select title from task_view",
+    "select * from all_tasks()",
+    "select * from one_title()",
     "select word from ts_stat('select to_tsvector(''simple'', title) from tasks')",
     "select word from ts_stat(concat('select to_tsvector(''simple'', title) from ta', 'sks'))",
     "do $$ begin execute 'delete from ta' || 'sks'; end $$",
@@ -75,7 +75,7 @@ HARMFUL = [
     f"{TABLE} where user_id = %(owner)s or true",
     "select (select max(title) from tasks), '{}' where 'alice' = %(owner)s",
 ]
-IN_OTHER_WORDS = [
+DIFFERENT_SPELLINGS = [
     statements.GET.text.lower(),
     f"{statements.GET.text} ",
     f" {statements.GET.text}",
@@ -98,9 +98,9 @@ def two_users_url(server_url: str) -> Iterator[str]:
         upgrade(create_migration_engine(url))
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
-                "create view glance as select * from tasks;"
-                " create function tell() returns setof tasks language sql as 'select * from tasks';"
-                " create function tell_one() returns text language plpgsql as"
+                "create view task_view as select * from tasks;"
+                " create function all_tasks() returns setof tasks language sql as 'select * from tasks';"
+                " create function one_title() returns text language plpgsql as"
                 " $$ begin return (select max(title) from tasks); end $$"
             )
             insert = "insert into tasks (user_id, title) select %s, %s from generate_series(1, 50)"
@@ -130,11 +130,11 @@ async def serving(wire: Wire) -> AsyncIterator[Connection]:
 
 
 def driver_of(connection: Connection) -> Driver:
-    return connection._driver  # noqa: SLF001 - past our own class, to all that the driver can do
+    return connection._driver  # noqa: SLF001 - past our class, to everything that the driver can do
 
 
 def everything(connection: psycopg.Connection) -> list[Any]:
-    """All rows with what last touched them, and what the schema holds."""
+    """All rows with their last transactions, and the schema."""
     return [
         connection.execute(query).fetchall()
         for query in (
@@ -146,7 +146,7 @@ def everything(connection: psycopg.Connection) -> list[Any]:
 
 
 @pytest.mark.parametrize("text", HARMFUL)
-def test_unguarded_each_of_these_shows_or_changes_what_is_bobs(out_of_band: psycopg.Connection, text: str) -> None:
+def test_each_harmful_text_would_do_harm_unguarded(out_of_band: psycopg.Connection, text: str) -> None:
     before, shown = everything(out_of_band), b""
     try:
         with out_of_band.transaction(force_rollback=True):
@@ -159,13 +159,13 @@ def test_unguarded_each_of_these_shows_or_changes_what_is_bobs(out_of_band: psyc
                 cursor.execute(text.encode(), values)
                 shown = str(cursor.fetchall()).encode() if cursor.description else b""
             changed = everything(out_of_band) != before
-    except psycopg.errors.UndefinedTable:  # for it is dropped
+    except psycopg.errors.UndefinedTable:  # the text has dropped it
         changed = True
     assert changed or SECRET.encode() in shown
 
 
-@pytest.mark.parametrize("text", [*HARMFUL, *IN_OTHER_WORDS])
-async def test_what_is_not_on_the_list_is_refused(
+@pytest.mark.parametrize("text", [*HARMFUL, *DIFFERENT_SPELLINGS])
+async def test_texts_not_on_the_list_are_refused(
     serving: Connection, wire: Wire, out_of_band: psycopg.Connection, text: str
 ) -> None:
     before = everything(out_of_band)
@@ -223,7 +223,7 @@ SENT = [
 
 
 @pytest.mark.parametrize(("sender", "text"), SENT)
-async def test_no_way_to_send_leads_past_the_list(
+async def test_every_way_to_send_obeys_the_list(
     serving: Connection, wire: Wire, out_of_band: psycopg.Connection, sender: str, text: str
 ) -> None:
     before = everything(out_of_band)
@@ -234,13 +234,13 @@ async def test_no_way_to_send_leads_past_the_list(
     assert everything(out_of_band) == before
 
 
-async def test_the_texts_of_the_list_are_sent(serving: Connection) -> None:
+async def test_texts_on_the_list_are_sent(serving: Connection) -> None:
     (row, *_) = await serving.execute(statements.LIST[False, False, Order.NEWEST], {"owner": "bob", "limit": 1})
     assert row[0] == "bob"
     assert await serving.execute(FACTS, COLUMNS)
 
 
-async def test_after_a_refusal_the_connection_serves_on(serving: Connection) -> None:
+async def test_a_refusal_does_not_cost_the_connection(serving: Connection) -> None:
     for _ in range(3):
         with contextlib.suppress(OwnershipViolation):
             await serving.execute(Statement(TABLE, is_read=True), {})
@@ -248,7 +248,7 @@ async def test_after_a_refusal_the_connection_serves_on(serving: Connection) -> 
         assert await serving.execute(statements.COUNT, {"owner": "bob"}) == [("bob", 50, 0)]
 
 
-async def test_the_service_itself_sends_no_other_texts(wire: Wire) -> None:
+async def test_the_running_service_sends_only_the_list(wire: Wire) -> None:
     container = Container()
     container.settings.override(Settings.load(database_url=wire.url))
     database = container.database()
@@ -256,15 +256,13 @@ async def test_the_service_itself_sends_no_other_texts(wire: Wire) -> None:
         with pytest.raises(OwnershipViolation):
             await database.run(Statement(text, is_read=True), VALUES)
     for statement in SERVING:
-        with contextlib.suppress(psycopg.Error):  # it is sent, if without its values
+        with contextlib.suppress(psycopg.Error):  # it is sent, though without its values
             await database.run(statement, {"owner": "alice"} | COLUMNS)
     await database.close()
     assert not [text for text in HARMFUL if any(text in statement for statement in wire.statements)]
 
 
-async def test_a_refusal_is_a_defect_and_is_logged(
-    database: DatabaseExecutor, alice: UserId, logged: LoggedLines
-) -> None:
+async def test_a_refusal_is_logged(database: DatabaseExecutor, alice: UserId, logged: LoggedLines) -> None:
     with pytest.raises(OwnershipViolation) as raised:
         await TaskGateway(database).run("get", Statement(TABLE, is_read=True), alice, None, {})
     assert "tasks" not in str(raised.value)

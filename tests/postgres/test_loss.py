@@ -1,4 +1,4 @@
-"""A database that is lost is told of once, and once when it is back, however many operations feel it."""
+"""The loss of the database and its return: each is logged once, however many operations notice."""
 
 import pytest
 
@@ -12,7 +12,9 @@ LOST = {"event": "database lost", "level": "warning", "error": "OperationalError
 REGAINED = {"event": "database regained", "level": "info"}
 
 
-async def test_each_is_told_once(wire_tasks: TaskRepository, wire: Wire, alice: UserId, logged: LoggedLines) -> None:
+async def test_loss_and_recovery_are_logged_once_each(
+    wire_tasks: TaskRepository, wire: Wire, alice: UserId, logged: LoggedLines
+) -> None:
     for _ in range(2):
         for _ in range(2):
             wire.drops_next = 1
@@ -20,15 +22,13 @@ async def test_each_is_told_once(wire_tasks: TaskRepository, wire: Wire, alice: 
                 await wire_tasks.add(alice, TaskDraft("x"))
         for _ in range(2):
             await wire_tasks.add(alice, TaskDraft("x"))
-    told = [line for line in logged() if line["event"] != "database"]
-    for line in told:
+    lines = [line for line in logged() if line["event"] != "database"]
+    for line in lines:
         del line["timestamp"]
-    assert told == [LOST, REGAINED] * 2
+    assert lines == [LOST, REGAINED] * 2
 
 
-async def test_a_statement_that_fails_is_no_loss(
-    logged: LoggedLines, wire_tasks: TaskRepository, alice: UserId
-) -> None:
+async def test_a_failed_statement_is_no_loss(logged: LoggedLines, wire_tasks: TaskRepository, alice: UserId) -> None:
     draft = TaskDraft("x")
     object.__setattr__(draft, "title", " x ")  # past the domain's validation
     with pytest.raises(StorageError):

@@ -1,4 +1,4 @@
-"""The migrations: from empty to the newest and back, alone or many at once, and all or nothing."""
+"""The migrations: up to the newest revision and back, one or many at once, all or nothing."""
 
 import shutil
 import subprocess
@@ -28,13 +28,13 @@ from tests.system.service import PATIENCE_SECONDS, TASKWARD, clean_environment
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ScriptDirectory(str(ROOT / "migrations"))
 REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
-LOCK: LiteralString = "select pg_advisory_xact_lock(7249836501)"  # all releases ever made must agree on it
+LOCK: LiteralString = "select pg_advisory_xact_lock(7249836501)"  # every release must use the same number
 FIRST = ["set local citus.propagate_set_commands = 'local'", "set local lock_timeout = '30s'", LOCK]
 WAITING = (
     "select count(*) from pg_locks where locktype = 'advisory' and not granted"
     " and database = (select oid from pg_database where datname = current_database())"
 )
-PASSWORD = "planted-password"  # noqa: S105 - planted, to be looked for
+PASSWORD = "planted-password"  # noqa: S105 - planted, and searched for
 
 
 def alembic(url: str) -> Config:
@@ -48,7 +48,7 @@ def revision(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
 
 
 def wait_for_waiting(observer: psycopg.Connection, processes: list[subprocess.Popen[str]]) -> None:
-    """Returns once all of them wait for the lock. That they start on a busy machine may take its time."""
+    """Return once all of them wait for the lock. On a busy machine they may start slowly."""
     deadline = time.monotonic() + 4 * PATIENCE_SECONDS
     while observer.execute(WAITING).fetchone() != (len(processes),):
         assert time.monotonic() < deadline
@@ -56,11 +56,11 @@ def wait_for_waiting(observer: psycopg.Connection, processes: list[subprocess.Po
         time.sleep(0.02)  # the server announces nothing
 
 
-def test_the_newest_revision_is_the_only_one_that_nothing_follows() -> None:
+def test_there_is_exactly_one_newest_revision() -> None:
     assert SCRIPTS.get_heads() == [newest_revision()]
 
 
-def test_an_empty_database_is_brought_to_the_newest_and_a_second_time_changes_nothing(empty_database_url: str) -> None:
+def test_upgrading_twice_changes_nothing(empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         upgrade(create_migration_engine(empty_database_url))
         assert revision(connection) == [(newest_revision(),)]
@@ -85,7 +85,7 @@ def test_a_database_of_a_later_release_is_left_alone(empty_database_url: str) ->
         assert (fingerprint(connection), revision(connection)) == (before, [("9999",)])
 
 
-def test_all_revisions_are_named_that_are_too_old(empty_database_url: str) -> None:
+def test_a_mix_of_revisions_is_named_in_full(empty_database_url: str) -> None:
     upgrade(create_migration_engine(empty_database_url))
     with psycopg.connect(empty_database_url, autocommit=True) as by_hand:
         by_hand.execute("update alembic_version set version_num = '0000'; insert into alembic_version values ('9999')")
@@ -93,15 +93,17 @@ def test_all_revisions_are_named_that_are_too_old(empty_database_url: str) -> No
             wait_until_ready(empty_database_url, timeout=2, patience=PATIENCE_SECONDS)
 
 
-def test_the_revision_that_a_release_needs_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_needed_revision_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = newest_revision()
     (tmp_path / "versions").mkdir()
-    (tmp_path / "versions" / "9999_later.py").touch()  # as where the next release is put in place of one that serves
+    (tmp_path / "versions" / "9999_later.py").touch()  # as when the next release is installed over the running one
     monkeypatch.setattr(readiness, "MIGRATIONS", tmp_path)
     assert newest_revision() == before
 
 
-def test_the_folder_may_have_any_name(empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_migrations_folder_may_have_any_name(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "%(here)s 100%"
     shutil.copytree(ROOT / "migrations", folder)
     monkeypatch.setattr(revisions, "MIGRATIONS", folder)
@@ -111,7 +113,7 @@ def test_the_folder_may_have_any_name(empty_database_url: str, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("step", range(len(REVISIONS)), ids=REVISIONS.__getitem__)
-def test_a_revision_can_be_undone_and_made_again(empty_database_url: str, step: int) -> None:
+def test_each_revision_can_be_undone_and_redone(empty_database_url: str, step: int) -> None:
     below, config = REVISIONS[step - 1] if step else "base", alembic(empty_database_url)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         command.upgrade(config, below)
@@ -126,7 +128,7 @@ def test_a_revision_can_be_undone_and_made_again(empty_database_url: str, step: 
         assert revision(connection) == [(REVISIONS[step],)]
 
 
-def test_undoing_all_leaves_nothing(empty_database_url: str) -> None:
+def test_undoing_all_revisions_leaves_nothing(empty_database_url: str) -> None:
     upgrade(create_migration_engine(empty_database_url))
     command.downgrade(alembic(empty_database_url), "base")
     with psycopg.connect(empty_database_url) as connection:
@@ -134,7 +136,7 @@ def test_undoing_all_leaves_nothing(empty_database_url: str) -> None:
         assert revision(connection) == []
 
 
-def test_processes_that_migrate_at_once_wait_for_each_other_and_all_succeed(empty_database_url: str) -> None:
+def test_concurrent_migrations_wait_and_all_succeed(empty_database_url: str) -> None:
     environment = clean_environment() | {"DATABASE_URL": empty_database_url}
     with psycopg.connect(empty_database_url) as first, psycopg.connect(empty_database_url, autocommit=True) as observer:
         first.execute(LOCK)
@@ -151,7 +153,7 @@ def test_processes_that_migrate_at_once_wait_for_each_other_and_all_succeed(empt
         assert revision(observer) == [(newest_revision(),)]
 
 
-def test_a_migration_leaves_its_session_as_it_was_so_that_a_pooler_can_hand_it_on(empty_database_url: str) -> None:
+def test_a_migration_leaves_its_session_unchanged(empty_database_url: str) -> None:
     state = (
         "select current_setting('lock_timeout'),"
         " (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())"
@@ -163,7 +165,7 @@ def test_a_migration_leaves_its_session_as_it_was_so_that_a_pooler_can_hand_it_o
         assert session.execute(state).fetchone() == before
 
 
-def test_the_first_that_a_migration_does_is_to_bound_its_waiting_and_then_to_wait(empty_database_url: str) -> None:
+def test_a_migration_first_limits_and_takes_its_lock(empty_database_url: str) -> None:
     with tapped(empty_database_url) as wire:
         upgrade(create_migration_engine(wire.url))
     begin = max(place for place, statement in enumerate(wire.statements) if statement.startswith("BEGIN"))
@@ -171,8 +173,8 @@ def test_the_first_that_a_migration_does_is_to_bound_its_waiting_and_then_to_wai
     assert [statement for statement in wire.statements[begin:] if statement in ("COMMIT", "ROLLBACK")] == ["COMMIT"]
 
 
-def hasty(url: str) -> Engine:
-    """An engine with which the bound of 30 s is shorter, and its lack ends, too."""
+def impatient(url: str) -> Engine:
+    """An engine that waits 50 ms for locks instead of 30 s, and 5 s if nothing limits the wait."""
     engine = create_migration_engine(with_parameters(url, options="-c statement_timeout=5s"))
 
     @event.listens_for(engine, "before_cursor_execute", retval=True)
@@ -183,15 +185,15 @@ def hasty(url: str) -> Engine:
 
 
 @pytest.mark.parametrize("held", [LOCK, "lock table alembic_version in access exclusive mode"])
-def test_a_lock_that_does_not_come_free_ends_the_migration(empty_database_url: str, held: LiteralString) -> None:
+def test_a_held_lock_ends_the_migration(empty_database_url: str, held: LiteralString) -> None:
     upgrade(create_migration_engine(empty_database_url))
     with psycopg.connect(empty_database_url) as holder:
         holder.execute(held)
         with pytest.raises(StorageUnavailable, match="lock timeout"):
-            upgrade(hasty(empty_database_url))
+            upgrade(impatient(empty_database_url))
 
 
-def test_a_table_that_is_in_the_way_is_told_and_left_alone(empty_database_url: str) -> None:
+def test_a_foreign_tasks_table_is_named_and_kept(empty_database_url: str) -> None:
     password = str(conninfo_to_dict(empty_database_url).get("password") or PASSWORD)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute("create table tasks as select 'planted-title' title")
@@ -216,7 +218,7 @@ def test_a_table_that_is_in_the_way_is_told_and_left_alone(empty_database_url: s
         "alter table tasks alter column title type integer using title::integer",
     ],
 )
-def test_a_revision_that_fails_leaves_nothing_of_those_before_it_and_quotes_no_row(
+def test_a_failing_revision_undoes_all_and_quotes_nothing(
     empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
@@ -259,7 +261,7 @@ def test_the_model_and_the_migrations_agree(database_url: str) -> None:
         "alter table tasks drop constraint pk_tasks, add constraint pk_tasks primary key (id, user_id)",
     ],
 )
-def test_a_disagreement_is_noticed(empty_database_url: str, drift: LiteralString) -> None:
+def test_each_drift_is_noticed(empty_database_url: str, drift: LiteralString) -> None:
     upgrade(create_migration_engine(empty_database_url))
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(drift)
@@ -267,7 +269,7 @@ def test_a_disagreement_is_noticed(empty_database_url: str, drift: LiteralString
         command.check(alembic(empty_database_url))
 
 
-def test_the_key_of_a_distributed_table_is_no_disagreement(empty_database_url: str) -> None:
+def test_a_distributed_tables_key_is_no_drift(empty_database_url: str) -> None:
     upgrade(create_migration_engine(empty_database_url))
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(
@@ -299,22 +301,20 @@ def test_alembics_sql_is_one_transaction(empty_database_url: str) -> None:
     assert (statements[0], statements[-1].strip()) == ("BEGIN;", "COMMIT;")
 
 
-def test_other_peoples_tables_are_no_disagreement(empty_database_url: str) -> None:
+def test_other_peoples_tables_are_no_drift(empty_database_url: str) -> None:
     upgrade(create_migration_engine(empty_database_url))
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute("create table another (id int primary key)")
     command.check(alembic(empty_database_url))
 
 
-def test_alembics_check_fails_on_a_database_that_is_not_migrated(empty_database_url: str) -> None:
+def test_alembics_check_fails_on_an_empty_database(empty_database_url: str) -> None:
     ended = run_alembic(empty_database_url, "check")
     assert ended.returncode != 0
     assert "not up to date" in ended.stdout + ended.stderr
 
 
-def test_a_revision_is_made_as_the_readme_says_and_is_empty_where_nothing_has_changed(
-    empty_database_url: str, tmp_path: Path
-) -> None:
+def test_the_readmes_revision_command_finds_no_drift(empty_database_url: str, tmp_path: Path) -> None:
     upgrade(create_migration_engine(empty_database_url))
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

@@ -1,4 +1,4 @@
-"""What the adapter makes of an answer: tasks of the one who has asked, and one log line, whatever the answer was."""
+"""What the adapter makes of each answer: the caller's tasks, and one log line in every case."""
 
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
@@ -22,7 +22,7 @@ OWNER = UserId("Alice")
 NOW = datetime.now(UTC)
 ID = uuid4()
 HERS = ("Alice", ID, "planted", None, False, NOW, NOW)
-ALIKE = ("alice", *HERS[1:])
+FOREIGN = ("alice", *HERS[1:])
 KEY = IdempotencyKey("k")
 DRAFT = TaskDraft("planted")
 ANY = frozenset[datetime]()
@@ -32,7 +32,7 @@ Answer = Sequence[tuple[object, ...]] | Exception
 
 
 class Answering(DatabaseExecutor):
-    """Answers one statement after the other with these rows, or with this failure."""
+    """Answers one statement after the other with the given rows or failure."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -52,27 +52,27 @@ class Answering(DatabaseExecutor):
         """There is no connection."""
 
 
-async def test_a_task_has_the_owner_who_has_asked() -> None:
+async def test_a_task_has_the_callers_owner_id() -> None:
     page = await PostgresTaskRepository(Answering([HERS, HERS])).list(OWNER)
     assert [task.owner for task in page.items] == [OWNER, OWNER]
 
 
-async def test_a_task_that_is_deleted_while_its_key_is_repeated_is_made_anew() -> None:
+async def test_a_task_deleted_during_a_repeat_is_recreated() -> None:
     task, is_new = await PostgresTaskRepository(Answering([], [], [HERS])).add(OWNER, DRAFT, key=KEY)
     assert (task.owner, is_new) == (OWNER, True)
 
 
-async def test_a_task_deleted_each_time_is_tried_until_the_one_deadline_of_all() -> None:
+async def test_repeated_attempts_share_one_deadline() -> None:
     database = Answering(*[[]] * 20, StorageUnavailable("the deadline passed"))
     with pytest.raises(StorageUnavailable, match="the deadline passed"):
         await PostgresTaskRepository(database).add(OWNER, DRAFT, key=KEY)
     assert database.deadlines == [7.0] * 21
 
 
-@pytest.mark.parametrize("there", [[HERS], []])
-async def test_the_question_why_a_version_failed_shares_the_deadline(there: Answer) -> None:
-    database = Answering([], there)
-    with pytest.raises(TaskChanged if there else TaskNotFound):
+@pytest.mark.parametrize("existing", [[HERS], []])
+async def test_asking_why_a_version_failed_shares_the_deadline(existing: Answer) -> None:
+    database = Answering([], existing)
+    with pytest.raises(TaskChanged if existing else TaskNotFound):
         await PostgresTaskRepository(database).toggle(OWNER, ID, expected=ANY)
     assert database.deadlines == [7.0, 7.0]
 
@@ -81,7 +81,7 @@ async def test_the_question_why_a_version_failed_shares_the_deadline(there: Answ
     ("answer", "facts"),
     [
         ([HERS, HERS], {"level": "info", "outcome": "ok", "rows": 2}),
-        ([HERS, ALIKE], {"level": "warning", "outcome": "OwnershipViolation", "rows": 0}),
+        ([HERS, FOREIGN], {"level": "warning", "outcome": "OwnershipViolation", "rows": 0}),
         (StorageUnavailable("x"), {"level": "warning", "outcome": "StorageUnavailable", "rows": 0}),
         (
             psycopg.errors.CheckViolation("planted"),
@@ -90,7 +90,7 @@ async def test_the_question_why_a_version_failed_shares_the_deadline(there: Answ
     ],
     ids=["ok", "a row of another", "no answer", "a failure"],
 )
-async def test_whatever_comes_of_an_operation_is_logged_in_a_line(
+async def test_every_outcome_is_logged_in_one_line(
     monkeypatch: pytest.MonkeyPatch, logged: LoggedLines, answer: Any, facts: dict[str, object]
 ) -> None:
     monkeypatch.setattr(gateway, "perf_counter", iter([1.0, 2.2345678]).__next__)
@@ -102,15 +102,15 @@ async def test_whatever_comes_of_an_operation_is_logged_in_a_line(
             await tasks.list(OWNER)
     (line,) = logged()
     del line["timestamp"]
-    about = {"event": "database", "operation": "list", "user_id": "Alice", "task_id": None, "duration_ms": 1234.568}
-    assert line == about | facts
+    operation = {"event": "database", "operation": "list", "user_id": "Alice", "task_id": None, "duration_ms": 1234.568}
+    assert line == operation | facts
 
 
 Operation = Callable[[TaskRepository], Coroutine[Any, Any, object]]
 
 
 @pytest.mark.parametrize(
-    ("operation", "answers", "told"),
+    ("operation", "answers", "lines"),
     [
         (lambda tasks: tasks.add(OWNER, DRAFT), [[HERS]], [("add", "ok")]),
         (lambda tasks: tasks.get(OWNER, ID), [[HERS]], [("get", "ok")]),
@@ -131,9 +131,9 @@ Operation = Callable[[TaskRepository], Coroutine[Any, Any, object]]
         (lambda tasks: tasks.add(OWNER, DRAFT, key=KEY), [[], [HERS]], [("add_once", "exists"), ("get", "ok")]),
     ],
 )
-async def test_a_line_tells_the_operation_and_its_outcome(
-    logged: LoggedLines, operation: Operation, answers: list[Answer], told: list[tuple[str, str]]
+async def test_a_line_names_the_operation_and_outcome(
+    logged: LoggedLines, operation: Operation, answers: list[Answer], lines: list[tuple[str, str]]
 ) -> None:
     with contextlib.suppress(TaskNotFound):
         await operation(PostgresTaskRepository(Answering(*answers)))
-    assert [(line["operation"], line["outcome"]) for line in logged()] == told
+    assert [(line["operation"], line["outcome"]) for line in logged()] == lines

@@ -28,7 +28,7 @@ def key(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def crowded(server_url: str, key: str) -> Iterator[psycopg.Connection]:
-    """A table that gives the planner a choice: each user has far more tasks than a page. It may sort a mere handful."""
+    """A table on which a sort would be dear: each user has far more tasks than a page."""
     with own_database(server_url) as url:
         upgrade(create_migration_engine(url))
         with psycopg.connect(url, autocommit=True) as connection:
@@ -66,7 +66,7 @@ def plan(connection: psycopg.Connection, statement: Statement) -> list[dict[str,
 
 @pytest.fixture(params=["force_custom_plan", "force_generic_plan"])
 def planner(crowded: psycopg.Connection, request: pytest.FixtureRequest) -> psycopg.Connection:
-    """As for a statement that is sent once, and as for one that has become a prepared one."""
+    """Plans as a statement that is sent once gets them, and as a prepared one does."""
     crowded.execute("select set_config('plan_cache_mode', %s, false)", [request.param])
     return crowded
 

@@ -1,4 +1,4 @@
-"""Prepared statements: used where a probe has shown that they are safe, and given up where they are seen to cross."""
+"""Prepared statements: used if a probe shows that they are safe, given up once a pooler crosses them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.postgres.wire import Wire, tapped
 untracked = pytest.mark.parametrize("pooled_url", ["untracked"], indirect=True)
 tracked = pytest.mark.parametrize("pooled_url", ["tracked"], indirect=True)
 OFTEN = 10
-"""More often than it takes for a statement to be prepared."""
+"""More often than a statement has to run before it is prepared."""
 
 
 async def is_safe(url: str) -> bool:
@@ -28,7 +28,7 @@ async def is_safe(url: str) -> bool:
 
 
 async def is_prepared(wire: Wire, **options: str) -> bool:
-    """Whether a statement that is run often is parsed once only."""
+    """Whether a statement that runs often is parsed only once."""
     async with running(executor(wire.url, **options)) as database:  # type: ignore[arg-type]  # passed on
         await backend(database)
         wire.clear()
@@ -42,22 +42,22 @@ async def test_a_direct_connection_prepares_what_it_runs_often(wire: Wire) -> No
 
 
 @pytest.mark.parametrize(("prepare", "expected"), [("on", True), ("off", False)])
-async def test_the_operator_may_decide_without_a_probe(wire: Wire, prepare: str, *, expected: bool) -> None:
+async def test_the_setting_overrides_the_probe(wire: Wire, prepare: str, *, expected: bool) -> None:
     assert await is_prepared(wire, prepare=prepare) is expected
 
 
 @untracked
-async def test_behind_a_pooler_without_track_nothing_is_prepared(pooled_url: str) -> None:
+async def test_nothing_is_prepared_behind_a_simple_pooler(pooled_url: str) -> None:
     assert not await is_safe(pooled_url)
 
 
-async def test_behind_a_pooler_with_track_statements_are_prepared(wire: Wire) -> None:
+async def test_statements_are_prepared_behind_a_tracking_pooler(wire: Wire) -> None:
     wire.renames = True
     assert await is_safe(wire.url)
-    assert any("pg_prepared_statements" in statement for statement in wire.statements)  # it took a pooler for one
+    assert any("pg_prepared_statements" in statement for statement in wire.statements)  # the probe saw a pooler
 
 
-async def test_a_probe_that_is_not_answered_is_cut(wire: Wire) -> None:
+async def test_an_unanswered_probe_is_cut(wire: Wire) -> None:
     wire.is_mute = True
     driver = await psycopg.AsyncConnection.connect(wire.url, autocommit=True)
     with pytest.raises(psycopg.OperationalError):
@@ -73,14 +73,14 @@ def wire_of_pooler(pooled_url: str) -> Iterator[Wire]:
 
 def on_each_server_connection(pooled_url: str, statement: LiteralString) -> list[list[tuple[Any, ...]]]:
     with psycopg.connect(pooled_url) as first, psycopg.connect(pooled_url) as second:
-        cursors = [connection.execute(statement) for connection in (first, second)]  # neither lets go of its own
+        cursors = [connection.execute(statement) for connection in (first, second)]  # each keeps its server connection
         pids = {connection.execute("select pg_backend_pid()").fetchone() for connection in (first, second)}
         assert len(pids) == SERVER_CONNECTIONS
         return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 @untracked
-async def test_what_others_have_left_prepared_is_no_error(pooled_url: str) -> None:
+async def test_statements_left_by_others_are_no_error(pooled_url: str) -> None:
     on_each_server_connection(pooled_url, "prepare _pg3_0 as select 1")
     assert not await is_safe(pooled_url)
     on_each_server_connection(pooled_url, "deallocate all")
@@ -94,7 +94,7 @@ async def test_the_probe_leaves_nothing_behind(pooled_url: str) -> None:
 
 
 @untracked
-async def test_statements_that_cross_are_given_up(wire_of_pooler: Wire, alice: UserId) -> None:
+async def test_crossed_statements_end_preparing(wire_of_pooler: Wire, alice: UserId) -> None:
     async with running(executor(wire_of_pooler.url, connections=4, queue=200, prepare="on")) as database:
         tasks = PostgresTaskRepository(database)
         added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
@@ -110,7 +110,7 @@ async def test_statements_that_cross_are_given_up(wire_of_pooler: Wire, alice: U
 
 
 @tracked
-async def test_behind_a_pooler_with_track_statements_never_cross(pooled_url: str, alice: UserId) -> None:
+async def test_statements_never_cross_behind_a_tracking_pooler(pooled_url: str, alice: UserId) -> None:
     async with running(executor(pooled_url, connections=4, queue=200)) as database:
         tasks = PostgresTaskRepository(database)
         added = [(await tasks.add(alice, TaskDraft(str(number))))[0] for number in range(4)]
@@ -123,7 +123,7 @@ async def test_behind_a_pooler_with_track_statements_never_cross(pooled_url: str
 
 @pytest.mark.usefixtures("_raising_function")
 @pytest.mark.parametrize("sqlstate", ["26000", "42P05"])
-async def test_one_crossing_makes_all_connections_give_up(wire: Wire, sqlstate: str) -> None:
+async def test_one_crossing_replaces_all_connections(wire: Wire, sqlstate: str) -> None:
     async with running(executor(wire.url, RAISE, connections=2)) as database:
         before = set(await asyncio.gather(backend(database), backend(database)))
         with pytest.raises(psycopg.Error):
@@ -136,7 +136,7 @@ async def test_one_crossing_makes_all_connections_give_up(wire: Wire, sqlstate: 
         assert len(wire.statements) == OFTEN
 
 
-async def test_distrusted_connections_are_left_and_the_next_prepare_nothing(wire: Wire) -> None:
+async def test_distrusted_connections_are_replaced_and_preparing_stops(wire: Wire) -> None:
     async with running(executor(wire.url)) as database:
         before = await backend(database)
         database.distrust()

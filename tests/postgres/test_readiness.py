@@ -1,4 +1,4 @@
-"""Readiness: asked for where it is not known, and not where it is."""
+"""Readiness: the database is asked only if the answer is not known."""
 
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
@@ -29,22 +29,20 @@ async def database(wire: Wire) -> AsyncIterator[DatabaseExecutor]:
         yield database
 
 
-async def test_the_first_check_asks_and_the_next_need_not(database: DatabaseExecutor, wire: Wire) -> None:
+async def test_only_the_first_check_asks_the_database(database: DatabaseExecutor, wire: Wire) -> None:
     for _ in range(3):
         await PostgresReadiness(database).check()
     assert len(wire.statements) == 1
 
 
-async def test_an_operation_that_succeeded_is_as_good_as_a_check(
-    database: DatabaseExecutor, wire: Wire, alice: UserId
-) -> None:
+async def test_a_successful_operation_replaces_a_check(database: DatabaseExecutor, wire: Wire, alice: UserId) -> None:
     await PostgresTaskRepository(database).add(alice, TaskDraft("x"))
     wire.clear()
     await PostgresReadiness(database).check()
     assert wire.statements == []
 
 
-async def test_after_a_failure_the_server_is_asked_again(database: DatabaseExecutor, wire: Wire, alice: UserId) -> None:
+async def test_a_failure_makes_the_check_ask(database: DatabaseExecutor, wire: Wire, alice: UserId) -> None:
     tasks = PostgresTaskRepository(database)
     await PostgresReadiness(database).check()
     wire.is_mute = True
@@ -54,8 +52,10 @@ async def test_after_a_failure_the_server_is_asked_again(database: DatabaseExecu
         await PostgresReadiness(database).check()
 
 
-async def test_what_is_not_ready_and_why_is_logged(database: DatabaseExecutor, wire: Wire, logged: LoggedLines) -> None:
-    wire.drops_next = 2  # a read is sent once more
+async def test_the_reason_for_unreadiness_is_logged(
+    database: DatabaseExecutor, wire: Wire, logged: LoggedLines
+) -> None:
+    wire.drops_next = 2  # the read is repeated once
     with pytest.raises(StorageUnavailable, match="error OperationalError"):
         await PostgresReadiness(database).check()
     assert len(wire.statements) == 2
@@ -69,7 +69,7 @@ async def test_what_is_not_ready_and_why_is_logged(database: DatabaseExecutor, w
     ]
 
 
-async def test_a_success_of_long_ago_is_no_answer(
+async def test_an_old_success_is_not_enough(
     database: DatabaseExecutor, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
@@ -78,7 +78,7 @@ async def test_a_success_of_long_ago_is_no_answer(
     assert len(wire.statements) == 2
 
 
-async def test_of_probes_each_second_one_in_thirty_asks(
+async def test_probes_every_second_ask_every_thirty(
     database: DatabaseExecutor, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for second in range(61):
@@ -144,7 +144,7 @@ def serving(empty_database_url: str) -> Iterator[tuple[psycopg.Connection, str, 
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_a_database_that_cannot_serve_is_not_ready_and_not_started_on(
+async def test_an_unfit_database_is_neither_ready_nor_started(
     serving: tuple[psycopg.Connection, str, str], name: str
 ) -> None:
     operator, role, url = serving
@@ -154,7 +154,7 @@ async def test_a_database_that_cannot_serve_is_not_ready_and_not_started_on(
             await PostgresReadiness(database).check()
             wait_until_ready(url, timeout=2, patience=20)
             operator.execute(change.format(role=role).encode())
-            database.health.failed(StorageUnavailable("so that it asks"))
+            database.health.failed(StorageUnavailable("so that the check asks"))
             wire.clear()
             with pytest.raises(kind, match=f"^{words}"):
                 await PostgresReadiness(database).check()
@@ -178,7 +178,7 @@ async def test_a_later_revision_is_ready(serving: tuple[psycopg.Connection, str,
         ("revoke usage on schema public from public", "42P01"),
     ],
 )
-async def test_what_an_operator_breaks_at_run_time_is_unavailable_and_unready(
+async def test_damage_at_run_time_is_unavailable_and_unready(
     serving: tuple[psycopg.Connection, str, str], alice: UserId, logged: LoggedLines, change: str, sqlstate: str
 ) -> None:
     operator, role, url = serving
@@ -196,7 +196,7 @@ async def test_what_an_operator_breaks_at_run_time_is_unavailable_and_unready(
 
 
 @pytest.mark.parametrize("sqlstate", ["42501", "42P01", "3F000", "55000"])
-async def test_an_operators_fault_is_unavailable_in_one_line_and_unready(
+async def test_an_operators_mistake_is_logged_in_one_line(
     raising: DatabaseExecutor, alice: UserId, logged: LoggedLines, sqlstate: str
 ) -> None:
     assert await backend(raising)
@@ -209,7 +209,7 @@ async def test_an_operators_fault_is_unavailable_in_one_line_and_unready(
     assert not raising.health.has_succeeded_within(readiness.FRESH_SECONDS)
 
 
-async def test_privileges_on_the_columns_that_are_written_are_enough(
+async def test_privileges_on_written_columns_are_enough(
     serving: tuple[psycopg.Connection, str, str],
 ) -> None:
     operator, role, url = serving
@@ -225,7 +225,7 @@ async def test_privileges_on_the_columns_that_are_written_are_enough(
         await PostgresTaskRepository(database).add(UserId("alice"), TaskDraft("x"))
 
 
-async def test_row_security_that_does_not_apply_is_no_obstacle(serving: tuple[psycopg.Connection, str, str]) -> None:
+async def test_bypassed_row_security_is_no_obstacle(serving: tuple[psycopg.Connection, str, str]) -> None:
     operator, role, url = serving
     operator.execute(f"alter table tasks enable row level security; alter role {role} bypassrls".encode())
     wait_until_ready(url, timeout=2, patience=20)

@@ -1,4 +1,4 @@
-"""What is sent again, and what is not: a write whose outcome nobody knows is never sent twice."""
+"""Which statements are repeated: a write with an unknown outcome never is."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ from tests.postgres.wire import Wire
 
 
 @pytest.mark.parametrize("name", sorted(CALLS_THAT_READ))
-async def test_a_read_whose_connection_is_lost_is_sent_again(
+async def test_a_read_is_repeated_after_a_lost_connection(
     wire_tasks: TaskRepository, wire: Wire, alice: UserId, name: str
 ) -> None:
     task, _ = await wire_tasks.add(alice, TaskDraft("x"))
@@ -32,7 +32,7 @@ async def test_a_read_whose_connection_is_lost_is_sent_again(
 
 
 @pytest.mark.parametrize("name", sorted(CALLS.keys() - CALLS_THAT_READ))
-async def test_a_write_whose_connection_is_lost_is_not(
+async def test_a_write_is_not_repeated_after_a_loss(
     wire_tasks: TaskRepository, wire: Wire, alice: UserId, name: str
 ) -> None:
     task, _ = await wire_tasks.add(alice, TaskDraft("x"))
@@ -50,13 +50,13 @@ async def test_a_write_whose_connection_is_lost_is_not(
     + [(code, "reads") for code in ("08006", "08P01", "57P01", "57P02", "57P03")]
     + [(code, "never") for code in ("57014", "23514", "42P01", "53300", "55P03", "XX000")],
 )
-def test_an_sqlstate_shows_whether_a_statement_may_be_repeated(sqlstate: str, repeats: str, *, is_read: bool) -> None:
+def test_the_sqlstate_decides_whether_to_repeat(sqlstate: str, repeats: str, *, is_read: bool) -> None:
     error = psycopg.errors.lookup(sqlstate)("x")
     assert failures.may_be_repeated(error, is_read=is_read) is (repeats == "always" or (repeats == "reads" and is_read))
 
 
 @pytest.mark.parametrize(("sqlstate", "times"), [("40P01", 2), ("0A000", 2), ("57P05", 2), ("57014", 1), ("08006", 1)])
-async def test_a_write_that_did_not_run_is_sent_once_more(
+async def test_a_write_that_never_ran_is_repeated_once(
     raising: DatabaseExecutor, out_of_band: psycopg.Connection, sqlstate: str, times: int
 ) -> None:
     before = calls(out_of_band)
@@ -65,7 +65,7 @@ async def test_a_write_that_did_not_run_is_sent_once_more(
     assert calls(out_of_band) - before == times
 
 
-async def test_a_read_whose_server_connection_is_lost_is_sent_once_more(
+async def test_a_read_is_repeated_after_a_poolers_loss(
     raising: DatabaseExecutor, out_of_band: psycopg.Connection
 ) -> None:
     before = calls(out_of_band)
@@ -74,7 +74,7 @@ async def test_a_read_whose_server_connection_is_lost_is_sent_once_more(
     assert calls(out_of_band) - before == 2
 
 
-async def test_a_change_of_the_schema_costs_no_failed_request(server_url: str, alice: UserId) -> None:
+async def test_a_schema_change_fails_no_request(server_url: str, alice: UserId) -> None:
     with own_database(server_url) as url, psycopg.connect(url, autocommit=True) as operator:
         upgrade(create_migration_engine(url))
         async with running(executor(url, connections=3, queue=100)) as database:
@@ -88,7 +88,7 @@ async def test_a_change_of_the_schema_costs_no_failed_request(server_url: str, a
                 await asyncio.gather(*(tasks.toggle(alice, task.id) for _ in range(9)))
 
 
-async def test_a_session_that_was_idle_too_long_costs_no_failed_write(
+async def test_an_idle_session_timeout_fails_no_write(
     database_url: str, alice: UserId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = with_parameters(database_url, options="-c idle_session_timeout=20ms")
@@ -104,6 +104,6 @@ async def test_a_session_that_was_idle_too_long_costs_no_failed_write(
 
 
 def calls(connection: psycopg.Connection) -> int:
-    """How often `RAISE` has been carried out. A sequence goes on even where its transaction is undone."""
+    """Return how often `RAISE` has run. A sequence keeps its value when the transaction is undone."""
     row = connection.execute("select case when is_called then last_value else 0 end from raised_for_test").fetchone()
     return int(row[0]) if row else 0

@@ -1,4 +1,4 @@
-"""What becomes of operations when the process itself has no descriptor left."""
+"""Operations while the process has no file descriptor left."""
 
 import asyncio
 import errno
@@ -30,7 +30,7 @@ def no_descriptor_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_a_connection_that_cannot_be_opened_is_an_unavailable_store(database_url: str) -> None:
+async def test_without_descriptors_the_store_is_unavailable(database_url: str) -> None:
     async with running(executor(database_url, queue=0)) as database:
         with no_descriptor_left():
             for _ in range(2):
@@ -40,7 +40,7 @@ async def test_a_connection_that_cannot_be_opened_is_an_unavailable_store(databa
 
 
 @pytest.mark.parametrize("fault", [FAULT, RuntimeError("can't start new thread")], ids=repr)
-async def test_a_fault_of_our_own_process_is_an_unavailable_store(fault: Exception) -> None:
+async def test_our_own_faults_make_the_store_unavailable(fault: Exception) -> None:
     async def fail(**_: bool) -> Connection:
         raise fault
 
@@ -51,18 +51,16 @@ async def test_a_fault_of_our_own_process_is_an_unavailable_store(fault: Excepti
     await database.close()
 
 
-async def test_a_connection_without_a_descriptor_to_cut_it_is_closed(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_half_opened_connection_is_closed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int] = []
 
-    def cannot_be_had(descriptor: int) -> int:
+    def fail(descriptor: int) -> int:
         opened.append(descriptor)
         raise FAULT
 
     async with running(executor(database_url, queue=0, prepare="off")) as database:
         with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(os, "dup", cannot_be_had)
+            meanwhile.setattr(os, "dup", fail)
             with pytest.raises(StorageUnavailable):
                 await backend(database)
         for descriptor in opened:
@@ -72,7 +70,7 @@ async def test_a_connection_without_a_descriptor_to_cut_it_is_closed(
         assert await backend(database)
 
 
-async def test_a_statement_that_cannot_be_cancelled_is_cut(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_statement_that_resists_cancelling_is_cut(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cancels: list[dict[str, object]] = []
 
     async def cancel(_: object, **options: object) -> None:
@@ -89,7 +87,7 @@ async def test_a_statement_that_cannot_be_cancelled_is_cut(database_url: str, mo
     assert cancels == [{"timeout": 0.01}] * 2
 
 
-async def test_a_connection_that_has_ended_by_itself_can_be_cut(database_url: str) -> None:
+async def test_a_closed_connection_can_be_cut(database_url: str) -> None:
     driver = await psycopg.AsyncConnection.connect(database_url)
     subject = Connection(driver)
     await driver.close()
@@ -97,7 +95,7 @@ async def test_a_connection_that_has_ended_by_itself_can_be_cut(database_url: st
     await subject.close()
 
 
-async def test_what_is_cut_reads_no_more(database_url: str) -> None:
+async def test_a_cut_connection_reads_nothing_more(database_url: str) -> None:
     driver = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
     subject = Connection(driver)
     asleep = asyncio.ensure_future(subject.execute(SLEEP, {}))

@@ -1,4 +1,4 @@
-"""The schema that the migrations make: exactly the contract's, and kept by the server against any other writer."""
+"""The migrated schema: exactly the contract's, with its rules enforced against any writer."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from adapters.postgres.table import TaskRow
 from tests.databases import fingerprint, own_database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-# All that PostgreSQL can store, beyond the first 65,536 a sample.
+# Every character that PostgreSQL can store; above the first 65,536 only a sample.
 CHARACTERS = [chr(point) for point in chain(range(1, 0xD800), range(0xE000, 0x10000), range(0x10000, 0x110000, 97))]
 WHITE_SPACE = [character for character in CHARACTERS if not character.strip()]
 CONTROL = [character for character in CHARACTERS if category(character) == "Cc"]
@@ -24,13 +24,13 @@ INDEX = "ix_tasks_user_id_created_at_id"
 
 @pytest.fixture(scope="module")
 def database_url(server_url: str) -> Iterator[str]:
-    """A migrated database that no other test has put anything into."""
+    """A migrated database that no other test writes to."""
     with own_database(server_url) as url:
         upgrade(create_migration_engine(url))
         yield url
 
 
-def test_the_schema_is_the_contracts_and_nothing_else(out_of_band: psycopg.Connection) -> None:
+def test_the_schema_matches_the_contract_exactly(out_of_band: psycopg.Connection) -> None:
     found = fingerprint(out_of_band)
     assert [column[:4] for column in sorted(found["columns"], key=lambda column: column[4])] == [
         ("id", "uuid", True, "gen_random_uuid()"),
@@ -70,7 +70,7 @@ def test_the_model_makes_the_same_schema(out_of_band: psycopg.Connection, empty_
 
 
 def insert(connection: psycopg.Connection, values: dict[str, object]) -> None:
-    """What any other writer might send; undone at once."""
+    """Insert a row as another writer might, and undo it at once."""
     row = {"user_id": "alice", "title": "x"} | values
     names, places = (sql.SQL(", ").join(map(part, row)) for part in (sql.Identifier, sql.Placeholder))
     with connection.transaction(force_rollback=True):
@@ -78,7 +78,7 @@ def insert(connection: psycopg.Connection, values: dict[str, object]) -> None:
 
 
 def refusal(connection: psycopg.Connection, values: dict[str, object]) -> str | None:
-    """The constraint that refuses the row."""
+    """Return the constraint that refuses the row, if one does."""
     try:
         insert(connection, values)
     except psycopg.errors.CheckViolation as error:
@@ -111,7 +111,7 @@ def refusal(connection: psycopg.Connection, values: dict[str, object]) -> str | 
     ],
     ids=repr,
 )
-def test_a_row_against_the_rules_is_refused(
+def test_each_constraint_refuses_its_row(
     out_of_band: psycopg.Connection, constraint: str, values: dict[str, object]
 ) -> None:
     assert refusal(out_of_band, values) == f"ck_tasks_{constraint}"
@@ -119,9 +119,7 @@ def test_a_row_against_the_rules_is_refused(
 
 @pytest.mark.parametrize("column", ["title", "user_id"])
 @pytest.mark.parametrize("form", ["{}x", "x{}", "{}", "x {}"])
-def test_white_space_at_an_end_is_refused_whatever_python_strips(
-    out_of_band: psycopg.Connection, column: str, form: str
-) -> None:
+def test_every_space_that_python_strips_is_refused(out_of_band: psycopg.Connection, column: str, form: str) -> None:
     refused = {ascii(space): refusal(out_of_band, {column: form.format(space)}) for space in WHITE_SPACE}
     assert refused == dict.fromkeys(refused, f"ck_tasks_{column}_trimmed")
     assert len(refused) >= 29

@@ -1,4 +1,4 @@
-"""A start waits for a database that is waking up, and for nothing that waiting cannot mend."""
+"""The start waits for a database that is waking up, and fails at once if waiting cannot help."""
 
 import socket
 import threading
@@ -16,10 +16,10 @@ from tests.conftest import LoggedLines
 from tests.databases import own_database, with_parameters
 from tests.postgres.wire import Wire, tapped
 
-AS_LONG_AS_IT_TAKES = 60.0
+PATIENCE_SECONDS = 60.0
 
 
-def wait(url: str, *, patience: float = AS_LONG_AS_IT_TAKES, **options: bool) -> None:
+def wait(url: str, *, patience: float = PATIENCE_SECONDS, **options: bool) -> None:
     wait_until_ready(url, timeout=2, patience=patience, **options)
 
 
@@ -27,12 +27,12 @@ def lines(logged: LoggedLines) -> list[tuple[str, str, str]]:
     return [(line["level"], line["event"], line["error"]) for line in logged()]
 
 
-def test_what_is_ready_is_not_waited_for(database_url: str, logged: LoggedLines) -> None:
+def test_a_ready_database_needs_no_waiting(database_url: str, logged: LoggedLines) -> None:
     wait(database_url)
     assert logged() == []
 
 
-def test_what_is_waking_up_is_waited_for_and_told_of_once(
+def test_a_waking_database_is_awaited_and_logged_once(
     wire: Wire, logged: LoggedLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
@@ -51,18 +51,18 @@ def test_patience_has_an_end(database_url: str, out_of_band: psycopg.Connection)
         with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: there is no answer$"):
             wait(database_url, patience=0.1)
         (still_trying,) = set(threading.enumerate()) - before
-        assert still_trying.daemon  # it does not keep the process from its end
+        assert still_trying.daemon  # it does not keep the process alive
     still_trying.join()
 
 
-def test_an_answer_that_may_be_another_later_is_waited_for_too(
+def test_a_temporary_error_is_waited_for_too(
     database_url: str, out_of_band: psycopg.Connection, logged: LoggedLines
 ) -> None:
-    hasty = with_parameters(database_url, options="-c statement_timeout=10ms")
+    impatient = with_parameters(database_url, options="-c statement_timeout=10ms")
     with ThreadPoolExecutor() as threads:
         with out_of_band.transaction():
             out_of_band.execute("lock table alembic_version")
-            waiting = threads.submit(wait, hasty)
+            waiting = threads.submit(wait, impatient)
             while not (logged() or waiting.done()):
                 pass
             assert not waiting.done()
@@ -89,7 +89,7 @@ def test_an_answer_that_may_be_another_later_is_waited_for_too(
     ],
     ids=str,
 )
-def test_what_waiting_cannot_mend_is_told_at_once(
+def test_final_failures_are_raised_at_once(
     database_url: str, logged: LoggedLines, parameters: dict[str, str], failure: type[StorageError], words: str
 ) -> None:
     with pytest.raises(failure, match=f"^{words}"):
@@ -97,7 +97,7 @@ def test_what_waiting_cannot_mend_is_told_at_once(
     assert logged() == []
 
 
-def test_without_a_schema_an_empty_database_will_do(empty_database_url: str) -> None:
+def test_an_empty_database_passes_without_the_schema_check(empty_database_url: str) -> None:
     wait(empty_database_url, schema=False)
     with pytest.raises(StorageOutdated):
         wait(empty_database_url)
@@ -113,13 +113,13 @@ def test_without_a_schema_an_empty_database_will_do(empty_database_url: str) -> 
         ('could not translate host name "tasks.example" to address: Name or service not known', True),
     ],
 )
-def test_the_servers_words_decide_and_not_the_operators_names(text: str, *, waits: bool) -> None:
-    failure, is_final = startup._reason(psycopg.OperationalError(text))  # noqa: SLF001 - such servers are hard to come by
+def test_quoted_names_do_not_decide_about_waiting(text: str, *, waits: bool) -> None:
+    failure, is_final = startup._reason(psycopg.OperationalError(text))  # noqa: SLF001 - such servers are hard to set up
     assert is_final is not waits
     assert isinstance(failure, StorageUnavailable)
 
 
-def test_a_name_that_is_not_known_yet_is_waited_for(logged: LoggedLines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_name_is_waited_for(logged: LoggedLines, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
     def unknown(host: object, *_: object, **__: object) -> None:
@@ -134,14 +134,14 @@ def test_a_name_that_is_not_known_yet_is_waited_for(logged: LoggedLines, monkeyp
 
 
 @pytest.mark.parametrize("name", ["certificates-x", "password authentication failed", "permission denied"])
-def test_a_server_that_is_not_there_yet_is_waited_for_whatever_it_is_called(logged: LoggedLines, name: str) -> None:
+def test_a_missing_server_is_awaited_whatever_its_name(logged: LoggedLines, name: str) -> None:
     parameters = {"host": f"/{name}", "port": "5432", "dbname": name, "user": name}
     with pytest.raises(StorageUnavailable, match=r"^it cannot be reached: "):
         wait("postgresql://?" + urlencode(parameters, quote_via=quote), patience=3)
     assert lines(logged) == [("info", "waiting for the database", "OperationalError")]
 
 
-def test_a_database_with_such_a_name_is_served_and_waited_for(
+def test_a_misleading_database_name_is_no_obstacle(
     server_url: str, logged: LoggedLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(startup, "sleep", lambda _: None)

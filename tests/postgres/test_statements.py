@@ -1,4 +1,4 @@
-"""What the adapter sends: one statement in one round trip for each operation, with the owner in it."""
+"""What the adapter sends: for each operation one statement in one round trip, with the owner in it."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -40,7 +40,7 @@ async def test_an_operation_is_one_statement_in_one_round_trip(
 
 
 @pytest.mark.parametrize("name", ON_ONE_TASK)
-async def test_another_users_task_and_none_take_the_same_statement(
+async def test_foreign_and_missing_tasks_get_the_same_statement(
     tasks: TaskRepository, wire: Wire, alice: UserId, bob: UserId, name: str
 ) -> None:
     mine, _ = await tasks.add(alice, TaskDraft("x"))
@@ -54,9 +54,10 @@ async def test_another_users_task_and_none_take_the_same_statement(
     assert len(sent[0]) == 1
 
 
-LATER = "greatest(now(), ((updated_at at time zone 'UTC') + interval '1 microsecond') at time zone 'UTC')"
+NEXT_VERSION = "greatest(now(), ((updated_at at time zone 'UTC') + interval '1 microsecond') at time zone 'UTC')"
 CHANGES = re.compile(
-    rf"((title|description|completed)=(%\(\w+\)s(::VARCHAR)?|NOT tasks\.completed), )+updated_at={re.escape(LATER)}"
+    r"((title|description|completed)=(%\(\w+\)s(::VARCHAR)?|NOT tasks\.completed), )+updated_at="
+    + re.escape(NEXT_VERSION)
 )
 
 
@@ -76,7 +77,7 @@ def test_every_statement_binds_the_owner_and_returns_it_first(statement: Stateme
 
 
 @pytest.mark.parametrize("statement", statements.ALL, ids=lambda statement: statement.text)
-def test_every_statement_is_fit_for_a_table_that_is_distributed_by_owner(statement: Statement) -> None:
+def test_every_statement_fits_a_distributed_table(statement: Statement) -> None:
     text = statement.text
     assert not re.search(r"ON CONFLICT (?!DO NOTHING)|ON CONSTRAINT|pk_tasks|FOR UPDATE|nextval|\bset_config\b", text)
     assert set(re.findall(r"\b([a-z_]+)\(", text)) <= {"greatest", "now", "count"}
@@ -93,7 +94,7 @@ def test_only_a_read_is_marked_as_one() -> None:
     ] == []
 
 
-def test_no_statement_on_tasks_is_missing_in_all() -> None:
+def test_the_list_all_has_every_statement() -> None:
     assert set(_statements_in(vars(statements).values())) == set(statements.ALL)
 
 
@@ -106,7 +107,7 @@ def _statements_in(values: Iterable[object]) -> Iterator[Statement]:
 
 
 class CrossedExecutor(DatabaseExecutor):
-    """Answers as a pooler does that has mixed up its clients: with rows of somebody else."""
+    """Answers with another user's rows, like a pooler that has mixed up its clients."""
 
     is_trusted = True
 

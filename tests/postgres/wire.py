@@ -1,4 +1,4 @@
-"""A proxy between the adapter and the server that reads along: which SQL is sent, and in how many round trips."""
+"""A proxy between the adapter and the server. It records the SQL and counts the round trips."""
 
 import contextlib
 import re
@@ -21,19 +21,19 @@ _PROCESS_ID = re.compile(rb"(K\0\0\0\x0c)....", re.DOTALL)
 
 @dataclass
 class Wire:
-    """What has gone over the wire since `clear`."""
+    """What was sent since `clear`, and how the proxy behaves."""
 
     url: str
     statements: list[str] = field(default_factory=list)
     round_trips: int = 0
     is_mute: bool = False
-    """Whether the server seems to be there, takes logins, and answers no query."""
+    """Whether the server accepts logins but answers no query."""
     drops_next: int = 0
-    """How many statements cost their connection: they are sent, but not answered."""
+    """How many of the next statements lose their connection: they are sent, but not answered."""
     renames: bool = False
-    """Whether this is like a pooler that keeps track of prepared statements, and gives them names of its own."""
+    """Whether the proxy acts like a pooler that tracks prepared statements and renames them."""
     delay_seconds: float = 0
-    """How much later than it is there each answer is passed on."""
+    """How long each answer is held back."""
     answers: int = 0
     clients: list[socket.socket] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -43,7 +43,7 @@ class Wire:
         self.round_trips = 0
 
     def read(self, kind: bytes, payload: bytes) -> None:
-        """One message of the front end: https://www.postgresql.org/docs/current/protocol-message-formats.html"""
+        """Record one message of the client: https://www.postgresql.org/docs/current/protocol-message-formats.html"""
         if kind in {b"Q", b"S"}:  # Query and Sync: each makes the client wait for ReadyForQuery
             self.round_trips += 1
         if kind == b"Q":
@@ -54,7 +54,7 @@ class Wire:
 
 @contextlib.contextmanager
 def tapped(url: str) -> Iterator[Wire]:
-    """A URL that leads to the same database through the proxy."""
+    """Run the proxy. Its `url` leads to the same database."""
     parameters = conninfo_to_dict(url)
     host, port = str(parameters["host"]), int(parameters.get("port") or 5432)
 
@@ -74,12 +74,12 @@ def tapped(url: str) -> Iterator[Wire]:
         accepting.start()
         yield wire
         wire.over.set()
-        listener.shutdown(socket.SHUT_RDWR)  # to close it would not wake the thread
+        listener.shutdown(socket.SHUT_RDWR)  # closing it would not wake the thread
         accepting.join()
 
 
 def _accept(listener: socket.socket, connect: Callable[[], socket.socket], wire: Wire) -> None:
-    with contextlib.suppress(OSError):  # shut down: the test is over
+    with contextlib.suppress(OSError):  # the listener is shut down after the test
         while True:
             client, _ = listener.accept()
             wire.clients.append(client)
@@ -104,13 +104,13 @@ def _forward_requests(client: socket.socket, upstream: socket.socket, wire: Wire
             if wire.is_mute and data[:1] in _QUERIES:
                 continue
             drops = wire.drops_next and data[:1] in _QUERIES
-            if drops:  # first, or the answer could get through
+            if drops:  # before the statement is sent, or its answer could get through
                 wire.drops_next -= 1
                 client.shutdown(socket.SHUT_RDWR)
             upstream.sendall(data.replace(b"_pg3_", b"_own_") if wire.renames else data)
             if drops:
                 return
-        upstream.shutdown(socket.SHUT_RDWR)  # to close it would not wake the thread that reads it
+        upstream.shutdown(socket.SHUT_RDWR)  # closing it would not wake the thread that reads from it
 
 
 def _forward_answers(upstream: socket.socket, client: socket.socket, wire: Wire) -> None:
