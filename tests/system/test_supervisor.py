@@ -179,6 +179,15 @@ def test_a_migration_loads_no_application(database_url: str) -> None:
     assert loaded & APPLICATION == set()
 
 
+def test_the_loaded_application_collects_garbage() -> None:
+    script = (
+        "import gc; gc.disable(); from entrypoints import asgi, settings;"
+        " asgi.create_app(settings.Settings.load()); print(gc.isenabled())"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert loaded.stdout == "True\n"
+
+
 def test_the_command_line_loads_next_to_nothing() -> None:
     script = "import entrypoints.cli, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
