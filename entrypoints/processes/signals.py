@@ -22,9 +22,9 @@ def end_at_once(number: int) -> None:
 
 
 def open_standard_streams() -> None:
-    """Puts nothing where a standard stream was closed: a socket in its place would get what is meant for it."""
+    """Opens nothing for those that are closed, for workers too: a socket in their place would get what is printed."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,11 @@ def client_of(address: str) -> httpx2.Client:
 def _assert_planted(request: httpx2.Request) -> None:
     body = request.read()
     assert b'"title"' not in body or PLANTED.encode() in body
+
+
+def free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        return [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(number)]
 
 
 def wait_for_recovery(client: httpx2.Client) -> None:

@@ -18,16 +18,11 @@ import pytest
 
 from entrypoints.processes.listener import take_no_more
 from tests.system.nginx import nginx, two_instances
-from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, serving
+from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, free_ports, serving
 
 CLIENTS = 4
 SO_LOCK_FILTER = 44
 """Of Linux; the `socket` module does not name it."""
-
-
-def free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        return [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(number)]
 
 
 @contextlib.contextmanager
