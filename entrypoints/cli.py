@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import StorageError
@@ -20,6 +21,10 @@ def main() -> None:
     on_stop(lambda number, _: os._exit(128 + number))  # first: a container's first process has no default action
     open_standard_streams()
     arguments = vars(_parser().parse_args())
+    try:
+        Path.cwd()
+    except OSError as error:
+        sys.exit(f"taskward: the working folder: {error.strerror}")
     try:
         arguments.pop("run")(**arguments)
     except KeyboardInterrupt:

@@ -2,9 +2,11 @@
 
 import gc
 import multiprocessing
+import os
 import signal
 import socket
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
 from entrypoints.settings import Settings
@@ -21,6 +23,14 @@ def work(settings: Settings, listener: socket.socket, supervisor: Connection | N
     serve(settings, listener, supervisor)
 
 
+def _leave_a_deleted_folder() -> None:
+    """No process can be started there, and no file found."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/")
+
+
 class Child:
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self.beats, theirs = _SPAWN.Pipe()
@@ -28,6 +38,7 @@ class Child:
         self.is_ready = False
         self.is_leaving = False
         self.silent_seconds = 0.0
+        _leave_a_deleted_folder()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_SUPERVISOR)  # which the worker inherits
         try:
             self.process.start()

@@ -124,14 +124,13 @@ def serving(database_url: str, **environment: str) -> Iterator[tuple[Service, ht
         yield service, client
 
 
-def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, program: Sequence[str] = (TASKWARD,), **environment: str) -> subprocess.CompletedProcess[str]:
     """A `taskward` command that ends by itself."""
     ended = subprocess.run(
-        [TASKWARD, *arguments],
+        [*program, *arguments],
         capture_output=True,
         text=True,
         check=False,
-        cwd=cwd,
         timeout=PATIENCE_SECONDS,
         env=clean_environment() | _planted(environment),
     )

@@ -1,6 +1,7 @@
 """The other commands, and what each says where it cannot go on: one clear line, no traceback, no password."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -17,7 +18,16 @@ from adapters.embedded_postgres import embedded_postgres
 from tests.databases import own_folder, with_parameters
 from tests.planted import PLANTED
 from tests.system.collector import Collector
-from tests.system.service import PATIENCE_SECONDS, Service, assert_refused, clean_environment, client_of, run, serving
+from tests.system.service import (
+    PATIENCE_SECONDS,
+    TASKWARD,
+    Service,
+    assert_refused,
+    clean_environment,
+    client_of,
+    run,
+    serving,
+)
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = f"{PLANTED}-password"
@@ -43,6 +53,46 @@ def test_all_bad_values_are_named_at_once() -> None:
         "WORKERS",
         "LOG_FORMAT",
     ]
+
+
+def without_power(*command: str) -> tuple[str, ...]:
+    """The command as a user who may not read everything, which root may."""
+    return ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command) if os.geteuid() == 0 else command
+
+
+both = pytest.mark.parametrize("command", ["serve", "dev"])
+
+
+@pytest.mark.parametrize("locked", ["settings", ""], ids=["file", "folder"])
+@both
+def test_an_env_file_that_may_not_be_read_is_named(tmp_path: Path, command: str, locked: str) -> None:
+    file = tmp_path / "settings"
+    file.touch()
+    (tmp_path / locked).chmod(0)
+    ended = run(command, program=without_power(TASKWARD), ENV_FILE=str(file))
+    (tmp_path / locked).chmod(0o700)
+    assert_refused(ended, f"ENV_FILE: cannot read {file}: Permission denied")
+
+
+@both
+def test_an_env_file_that_is_not_there_is_named(command: str) -> None:
+    assert_refused(run(command, ENV_FILE="/nowhere"), "ENV_FILE: there is no file /nowhere")
+
+
+@both
+def test_a_working_folder_that_is_gone_is_told(tmp_path: Path, command: str) -> None:
+    gone = ("bash", "-c", f'mkdir "{tmp_path}/x" && cd "$_" && rmdir "$PWD" && exec "$0" "$@"', TASKWARD)
+    assert_refused(run(command, program=gone), "the working folder: No such file or directory")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a user who is not there")
+def test_dev_without_name_and_home_is_told_the_remedy(server_folder: Path) -> None:
+    powers = "+dac_override,+dac_read_search"  # or this Python is out of its reach
+    nobody = ("setpriv", "--reuid", "54321", "--clear-groups", "--inh-caps", powers, "--ambient-caps", powers)
+    homeless = (*nobody, "env", "-u", "HOME", TASKWARD)
+    ended = run("dev", program=homeless, TASKWARD_DATA=str(server_folder), PORT="0")
+    assert ended.stderr.splitlines() == ["taskward: PostgreSQL needs a user with a name: add user 54321 to /etc/passwd"]
+    assert ended.returncode == 1
 
 
 def test_an_unreachable_server_is_waited_for_no_longer_than_the_start_may_take() -> None:

@@ -70,6 +70,58 @@ def test_a_supervisor_whose_program_is_gone_still_serves_and_obeys(database_url:
         assert service.end() == 0
 
 
+def test_a_worker_is_replaced_though_the_working_folder_is_gone(database_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    folder.mkdir()
+    with Service({"DATABASE_URL": database_url} | TWO, cwd=folder) as service, service.wait_until_ready() as client:
+        service.wait_for('"ready"')
+        folder.rmdir()
+        workers_of(service)[0].kill()
+        service.wait_for('"ready"')
+        assert client.post("/v1/tasks", json=TASK, headers={"Connection": "close"}).status_code == 201
+        assert service.end() == 0
+
+
+def test_without_a_descriptor_for_a_new_worker_the_others_serve_until_there_is_one(database_url: str) -> None:
+    with serving(database_url, **TWO) as (service, client):
+        service.wait_for('"ready"')
+        supervisor = psutil.Process(service.process.pid)
+        _, most = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (supervisor.num_fds(), most))
+        workers_of(service)[0].kill()
+        assert "Too many open files" in service.wait_for('"worker not started"')
+        assert client.post("/v1/tasks", json=TASK, headers={"Connection": "close"}).status_code == 201
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (most, most))
+        service.wait_for('"ready"')
+        assert service.end() == 0
+
+
+BOUNDS = {"supervisor.py": "HUNG_SECONDS: Final = 60.0", "worker.py": "BEAT_SECONDS: Final = 5"}
+
+
+def impatient(folder: Path) -> tuple[str, ...]:
+    """The command with bounds that a test can wait for: of three seconds instead of a minute."""
+    command = program(folder, "import time\ntime.sleep(4)  # longer than the bound, which is not for starts\n")
+    for (name, bound), seconds in zip(BOUNDS.items(), ("3.0", "0.2"), strict=True):
+        file = folder / "entrypoints" / "processes" / name
+        assert file.read_text().count(bound) == 1
+        file.write_text(file.read_text().replace(bound, f"{bound.rpartition(' ')[0]} {seconds}"))
+    return command
+
+
+def test_a_worker_that_hangs_is_replaced_and_one_that_loads_slowly_is_not(database_url: str, tmp_path: Path) -> None:
+    with Service({"DATABASE_URL": database_url} | TWO, command=impatient(tmp_path)) as service:
+        service.wait_until_ready().close()
+        service.wait_for('"ready"')
+        assert service.events("worker hangs") == []
+        hung = workers_of(service)[0]
+        hung.suspend()
+        assert json.loads(service.wait_for('"worker hangs"'))["pid"] == hung.pid
+        assert json.loads(service.wait_for('"worker ended"'))["pid"] == hung.pid
+        service.wait_for('"ready"')
+        assert service.end() == 0
+
+
 def test_the_workers_have_the_settings_of_the_start(database_url: str, tmp_path: Path) -> None:
     env_file = tmp_path / "settings"
     env_file.write_text(f"DATABASE_URL={database_url}\nUSER_ID_HEADER=X-Before\nWORKERS=2\n")
