@@ -1,4 +1,4 @@
-"""The database that tests run on: TEST_DATABASE_URL's server where it is set, an embedded one otherwise."""
+"""The database for the tests: on the server of TEST_DATABASE_URL if it is set, else on an embedded one."""
 
 import json
 import logging
@@ -19,14 +19,14 @@ from domain.task import UserId
 from entrypoints.logs import configure_logging
 from entrypoints.settings import DevelopmentSettings
 from tests.databases import own_database, own_folder, scaling_sql
-from tests.pgbouncer import can_track, kinds, pgbouncer, pooled
-from tests.planted import assert_untold
+from tests.pgbouncer import can_track, pgbouncer, pooled, pooler_kinds
+from tests.planted import assert_nothing_planted
 
 LoggedLines = Callable[[], list[dict[str, Any]]]
 
 
 def pytest_configure() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, what tests start would ignore it, too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, processes that tests start would ignore it, too
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +41,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_outside_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENV_FILE", os.devnull)
     ours = {field.upper() for field in DevelopmentSettings.model_fields}
     for name in [name for name in os.environ if name in ours or name.startswith("OTEL_")]:
@@ -60,27 +60,27 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def database_url(server_url: str) -> Iterator[str]:
-    """A migrated database, shared by all tests: each works with users of its own."""
+    """A migrated database, shared by all tests. Each test uses its own users."""
     with own_database(server_url) as url:
         upgrade(create_migration_engine(url))
         yield url
 
 
-@pytest.fixture(scope="session", params=kinds())
+@pytest.fixture(scope="session", params=pooler_kinds())
 def pooled_url(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The same database through PgBouncer in transaction mode, without and with track of prepared statements."""
+    """The same database through PgBouncer in transaction mode, without and with tracking of prepared statements."""
     program, tracks = pgbouncer(), request.param == "tracked"
     if program is None:
         pytest.skip("there is no PgBouncer here: apt-get install pgbouncer")
     if tracks and not can_track(program):
-        pytest.skip("this PgBouncer keeps no track of prepared statements: PGBOUNCER=/path names one from 1.21 on")
+        pytest.skip("this PgBouncer does not track prepared statements: set PGBOUNCER=/path to version 1.21 or newer")
     with pooled(database_url, program, tracks=tracks) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def distributed_url(server_url: str) -> Iterator[str]:
-    """A database whose primary key was changed by hand, as the guide says, for a table that is to be distributed."""
+    """A database with the primary key of a distributed table, changed by hand as the guide says."""
     with own_database(server_url) as url:
         upgrade(create_migration_engine(url))
         with psycopg.connect(url, autocommit=True) as connection:
@@ -97,16 +97,16 @@ def empty_database_url(server_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def out_of_band(database_url: str) -> Iterator[psycopg.Connection]:
-    """Looks into the storage without the code under test."""
+    """A connection that reads and writes the storage without the code under test."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
 def logged() -> Iterator[LoggedLines]:
-    """What has been logged since the test began, a dictionary a line; nothing planted may be among it.
+    """Returns the lines logged since the test began, as dictionaries. The test fails if one has planted text.
 
-    A test asks for it first: the application and the repository bind their loggers when they are made.
+    Name it before other fixtures: the application and the repository bind their loggers when they are made.
     """
     before = structlog.get_config(), logging.root.handlers, logging.root.level
     with tempfile.TemporaryFile() as file:
@@ -121,7 +121,7 @@ def logged() -> Iterator[LoggedLines]:
         structlog.configure(**before[0])
         logging.root.handlers = before[1]
         logging.root.setLevel(before[2])
-        assert_untold(text())
+        assert_nothing_planted(text())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Databases of the tests' own: made on a server, brought up to date, dropped again, and never anybody else's."""
+"""The tests' own databases: created on a server, and dropped again. No other database is touched."""
 
 import contextlib
 import re
@@ -21,7 +21,7 @@ SCALING = re.split(
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """For an embedded server, which root cannot run as itself: others may enter. Short, for the path of its socket."""
+    """A folder for an embedded server: short, for the path of its socket, and open to its user if root starts it."""
     with TemporaryDirectory(prefix="taskward-") as folder:
         Path(folder).chmod(0o711)
         yield Path(folder)
@@ -29,7 +29,7 @@ def own_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def own_database(server_url: str, also: str = "") -> Iterator[str]:
-    """The URL of an empty database that lives as long as the context. `also` ends its name."""
+    """Create an empty database for the length of the context. Returns its URL. `also` ends its name."""
     name = f"{PREFIX}{uuid4().hex[:12]}{also}"
     administer(
         server_url, sql.SQL("create database {} encoding 'UTF8' template template0").format(sql.Identifier(name))
@@ -47,7 +47,7 @@ def drop_database(server_url: str, name: str) -> None:
 
 
 def with_parameters(url: str, **parameters: str) -> str:
-    """The URL with some of libpq's parameters replaced."""
+    """Return the URL with these parameters of libpq replaced."""
     return "postgresql://?" + urlencode(conninfo_to_dict(url) | parameters, quote_via=quote)
 
 
@@ -57,7 +57,7 @@ def administer(server_url: str, statement: sql.Composed) -> None:
 
 
 def fingerprint(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """All that the catalogues say of the schema, but for Alembic's own table."""
+    """Return everything in the catalogues about the schema, except for Alembic's table."""
     facts = {
         "relations": connection.execute(
             "select relname::text, relkind::text from pg_class where relnamespace = 'public'::regnamespace"
@@ -90,7 +90,7 @@ def fingerprint(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...
 
 
 def scaling_sql(part: str) -> list[bytes]:
-    """The statements of a part of docs/scaling.sql."""
+    """Return the statements in one part of docs/scaling.sql."""
     return [
         statement.strip().encode() for statement in SCALING[SCALING.index(part) + 1].split(";\n") if statement.strip()
     ]

@@ -1,4 +1,4 @@
-"""Every operation on tasks, as a call of the port and as a request. What must hold of all is tested with these."""
+"""Every operation on tasks, as a call of the port and as a request, for tests of rules that all must keep."""
 
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from domain.task import TaskChanges, TaskDraft, UserId, Versions
 from tests.planted import PLANTED
 
 METHODS = ("add", "get", "list", "count", "update", "toggle", "delete", "update_all", "delete_all")
-"""Of the port."""
+"""The methods of the port."""
 
 Call = Callable[[TaskRepository, UserId, UUID], Coroutine[Any, Any, object]]
 Change = Callable[[TaskRepository, UserId, UUID, Versions | None], Coroutine[Any, Any, Any]]
@@ -72,11 +72,11 @@ ON_ONE = {
     "toggle": Request("POST", "/toggle"),
     "delete": Request("DELETE", ""),
 }
-"""By name; the path follows the task's own."""
+"""Requests on one task; the path follows the task's."""
 READS = {"get", "head"}
 CHANGES = {name: request for name, request in ON_ONE.items() if name not in READS}
 NOT_HEAD = {name: request for name, request in ON_ONE.items() if name != "head"}
-"""Whose problems have a body."""
+"""Requests whose problems have a body."""
 ON_ALL = {
     "create": Request("POST", "", _BODY),
     "list": Request("GET", ""),
@@ -84,4 +84,4 @@ ON_ALL = {
     "patch all": Request("PATCH", "?completed=false", {"completed": True}),
     "delete all": Request("DELETE", "?completed=true"),
 }
-"""By name; the path follows `/v1/tasks`."""
+"""Requests on the collection; the path follows `/v1/tasks`."""

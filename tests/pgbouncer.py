@@ -1,6 +1,6 @@
-"""A PgBouncer of the tests' own, in transaction mode: several clients share fewer server connections.
+"""The tests' own PgBouncer, in transaction mode: clients share fewer server connections.
 
-PGBOUNCER names one that is not where programs usually are. From 1.21 on it can keep track of prepared statements.
+PGBOUNCER names one outside the usual folders. From 1.21 on it can track prepared statements.
 """
 
 import contextlib
@@ -39,9 +39,9 @@ _TRACKING_SINCE = (1, 21)
 
 @contextlib.contextmanager
 def pooled(url: str, program: str, *, tracks: bool) -> Iterator[str]:
-    """A URL that leads to the same database through the pooler. It logs in without a password.
+    """Run the pooler. Returns a URL that leads to the same database through it, without a password.
 
-    `tracks` says whether the pooler keeps track of prepared statements.
+    `tracks` says whether the pooler tracks prepared statements.
     """
     parameters = conninfo_to_dict(url)
     password = str(parameters.get("password") or "").replace("'", "''")
@@ -59,7 +59,7 @@ def pooled(url: str, program: str, *, tracks: bool) -> Iterator[str]:
             )
             + (_TRACKS.format(100 if tracks else 0) if can_track(program) else "")
         )
-        # It does not run as root; whom the server's socket belongs to may use it.
+        # PgBouncer refuses to run as root; the owner of the server's socket may use that socket.
         socket_folder = Path(str(parameters["host"]))
         owner = socket_folder.owner() if socket_folder.is_dir() else "nobody"
         as_user = ["-u", owner] if getpass.getuser() == "root" else []
@@ -78,15 +78,15 @@ def pgbouncer() -> str | None:
     return os.environ.get("PGBOUNCER") or shutil.which("pgbouncer", path=usual)
 
 
-def kinds() -> list[str]:
-    """The kinds of poolers that can be had here, or the one that would be."""
+def pooler_kinds() -> list[str]:
+    """Return the kinds of poolers that are available here, or the one that would be tested."""
     program = pgbouncer()
     return ["untracked", "tracked"] if program and can_track(program) else ["untracked"]
 
 
 def can_track(program: str) -> bool:
-    told = subprocess.run([program, "--version"], capture_output=True, check=True, text=True).stdout
-    version = re.match(r"PgBouncer (\d+)\.(\d+)", told)
+    output = subprocess.run([program, "--version"], capture_output=True, check=True, text=True).stdout
+    version = re.match(r"PgBouncer (\d+)\.(\d+)", output)
     return version is not None and tuple(map(int, version.groups())) >= _TRACKING_SINCE
 
 

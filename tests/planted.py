@@ -1,8 +1,8 @@
-"""What no output may tell: tests plant it in titles, descriptions and passwords."""
+"""A marker that no output may contain: tests plant it in titles, descriptions and passwords."""
 
 PLANTED = "planted"
 
 
-def assert_untold(output: str) -> None:
-    told = [line for line in output.splitlines() if PLANTED in line]
-    assert not told, told
+def assert_nothing_planted(output: str) -> None:
+    lines = [line for line in output.splitlines() if PLANTED in line]
+    assert not lines, lines

@@ -1,4 +1,4 @@
-"""The composition root can build all that it promises."""
+"""The composition root builds every provider, and each can be overridden."""
 
 import pytest
 from dependency_injector import providers
@@ -11,27 +11,27 @@ from entrypoints.settings import ConfigurationError, Settings
     "name",
     ["settings", "connector", "database", "resources", "tasks", "readiness", "identity", "app"],
 )
-def test_every_provider_can_be_built_without_touching_a_database(name: str) -> None:
+def test_every_provider_builds_without_a_database(name: str) -> None:
     container = Container()
     container.settings.override(Settings.load(database_url="postgresql://nobody@127.0.0.1:1/nowhere"))
     assert container.providers[name]() is not None
 
 
-def test_without_a_database_the_application_is_built_and_the_repository_is_not() -> None:
+def test_without_a_url_only_the_repository_fails() -> None:
     container = Container()
     assert container.app().title == "Taskward"
     with pytest.raises(ConfigurationError, match="DATABASE_URL"):
         container.tasks()
 
 
-def test_what_is_overridden_is_used() -> None:
+def test_an_overridden_provider_is_used() -> None:
     container = Container()
     fake = object()
     container.tasks.override(providers.Object(fake))
     assert container.tasks() is fake
 
 
-def test_the_identity_is_read_from_the_header_that_is_configured() -> None:
+def test_the_identity_header_is_configurable() -> None:
     container = Container()
     container.settings.override(Settings.load(user_id_header="X-Caller"))
     assert container.identity().header == "X-Caller"

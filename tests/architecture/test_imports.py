@@ -1,4 +1,4 @@
-"""Imports point inward. The contracts stand in pyproject.toml; here they are shown to check something."""
+"""Imports point inward. The contracts are in pyproject.toml; these tests show that each of them checks something."""
 
 import ast
 import copy
@@ -35,7 +35,7 @@ def files_of(module: str) -> list[Path]:
     return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
 
 
-def test_the_domain_imports_the_standard_library_alone() -> None:
+def test_the_domain_imports_only_the_standard_library() -> None:
     files = files_of("domain")
     assert len(files) >= 3
     imported = {name.split(".")[0] for file in files for name in imports_of(file)}
@@ -43,7 +43,7 @@ def test_the_domain_imports_the_standard_library_alone() -> None:
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract["name"])
-def test_no_contract_is_about_modules_that_are_not_there(contract: dict[str, Any]) -> None:
+def test_every_module_in_a_contract_exists(contract: dict[str, Any]) -> None:
     ours = [*contract.get("layers", ()), *contract.get("source_modules", ())]
     assert ours
     for module in ours:
@@ -57,7 +57,7 @@ def graph() -> grimp.ImportGraph:
 
 
 def forbidden_imports(contract: dict[str, Any]) -> list[tuple[str, str]]:
-    """For every pair of modules that the contract is about, the import that it forbids."""
+    """Return every import that the contract forbids, as pairs: importer, imported."""
     if contract["type"] == "layers":
         return [
             (lower, upper)
@@ -70,22 +70,22 @@ def forbidden_imports(contract: dict[str, Any]) -> list[tuple[str, str]]:
 def is_kept(contract: dict[str, Any], graph: grimp.ImportGraph) -> bool:
     options = {name: str(value) if value is True else value for name, value in contract.items()}
     session = {name: value for name, value in LINTER.items() if name != "contracts"}
-    # The check takes the imports that a contract ignores out of the graph.
+    # The check gets a copy, since it removes ignored imports from the graph.
     return KINDS[contract["type"]](contract["name"], session, options).check(copy.deepcopy(graph), verbose=False).kept
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract["name"])
-def test_each_import_that_a_contract_forbids_would_break_it(contract: dict[str, Any], graph: grimp.ImportGraph) -> None:
+def test_each_forbidden_import_breaks_its_contract(contract: dict[str, Any], graph: grimp.ImportGraph) -> None:
     assert is_kept(contract, graph)
     for source, forbidden in forbidden_imports(contract):
         assert forbidden in graph.modules or forbidden.split(".")[0] not in LINTER["root_packages"], forbidden
-        leaf = max(graph.find_descendants(source), default=source)  # all that lies below is under the contract, too
+        leaf = max(graph.find_descendants(source), default=source)  # the contract covers submodules, too
         planted = copy.deepcopy(graph)
         planted.add_import(importer=leaf, imported=forbidden)
         assert not is_kept(contract, planted), f"{leaf} may import {forbidden}"
 
 
-def test_the_connections_and_the_schema_are_held_apart_from_tasks() -> None:
+def test_connections_and_schema_are_kept_from_tasks() -> None:
     forbidden = {
         contract["source_modules"][0]: set(contract["forbidden_modules"])
         for contract in CONTRACTS
@@ -98,18 +98,18 @@ def test_the_connections_and_the_schema_are_held_apart_from_tasks() -> None:
     }
 
 
-def test_every_package_of_ours_is_under_contract() -> None:
+def test_every_package_is_under_contract() -> None:
     packages = {file.parent.name for file in ROOT.glob("*/__init__.py")} - {"tests"}
     (layers,) = [set(contract["layers"]) for contract in CONTRACTS if contract["type"] == "layers"]
     assert layers == packages
 
 
 def test_the_composition_root_and_commands_without_the_application_name_an_adapter() -> None:
-    namers = {
+    importers = {
         str(file.relative_to(ROOT))
         for module in ("entrypoints", "migrations")
         for file in files_of(module)
         if any(name.split(".")[0] == "adapters" for name in imports_of(file))
     }
-    commands = {"entrypoints/cli.py", "entrypoints/database.py"}  # none of whose modules stands behind a port
-    assert namers == {"entrypoints/container.py", "migrations/env.py"} | commands
+    commands = {"entrypoints/cli.py", "entrypoints/database.py"}  # the modules they name are behind no port
+    assert importers == {"entrypoints/container.py", "migrations/env.py"} | commands

@@ -1,4 +1,4 @@
-"""The locks: what each installs, and that they agree."""
+"""The lock files: what each installs, and that their versions agree."""
 
 import json
 import re
@@ -16,13 +16,13 @@ def locked(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
-def test_serving_is_installed_without_the_embedded_server() -> None:
+def test_serving_installs_no_embedded_server() -> None:
     assert EMBEDDED_SERVER not in locked("requirements.txt").keys() | locked("requirements-telemetry.txt").keys()
     assert EMBEDDED_SERVER in locked("requirements-dev.txt")
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_what_is_tested_is_what_is_installed(name: str) -> None:
+def test_every_lock_installs_the_tested_versions(name: str) -> None:
     tested, installed = locked("requirements-test.txt"), locked(name)
     assert "fastapi" in installed
     assert {package: tested[package] for package in installed if package in tested} == {

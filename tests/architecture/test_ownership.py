@@ -1,4 +1,4 @@
-"""No way to a task without its owner: not through the port, not around it, not by a statement that forgets him."""
+"""No access to a task without its owner: not through the port, not around it, not by a statement without one."""
 
 import ast
 import inspect
@@ -21,7 +21,7 @@ BUILDERS = {
     *("lateral", "literal_column", "select", "table", "text", "tstring", "union", "union_all", "update"),
     *("DDL", "Delete", "Insert", "Table", "TextClause", "Update"),
 }
-"""What a statement can be begun with."""
+"""The names that can begin a statement."""
 
 
 def public_methods(kind: type) -> dict[str, Callable[..., Any]]:
@@ -36,7 +36,7 @@ def test_the_port_is_not_empty() -> None:
 
 
 @pytest.mark.parametrize("name", PORT)
-def test_no_method_of_the_port_can_be_called_without_an_owner(name: str) -> None:
+def test_no_port_method_works_without_an_owner(name: str) -> None:
     _, owner, *_ = inspect.signature(PORT[name]).parameters.values()
     assert (owner.name, owner.annotation, owner.default) == ("owner", UserId, owner.empty)
     assert owner.kind is owner.POSITIONAL_OR_KEYWORD
@@ -45,7 +45,7 @@ def test_no_method_of_the_port_can_be_called_without_an_owner(name: str) -> None
 
 
 @pytest.mark.parametrize("adapter", [PostgresTaskRepository, InMemoryTaskRepository])
-def test_an_adapter_is_entered_through_the_port_alone(adapter: type[TaskRepository]) -> None:
+def test_an_adapter_has_only_the_ports_methods(adapter: type[TaskRepository]) -> None:
     methods = public_methods(adapter)
     assert {name: inspect.signature(method) for name, method in methods.items()} == {
         name: inspect.signature(method) for name, method in PORT.items()
@@ -54,7 +54,7 @@ def test_an_adapter_is_entered_through_the_port_alone(adapter: type[TaskReposito
     assert all(method is not PORT[name] for name, method in methods.items())
 
 
-def test_the_adapter_lets_nothing_of_its_inside_be_seen() -> None:
+def test_the_adapter_has_no_public_attributes() -> None:
     assert all(
         name.startswith("_")
         for name in vars(PostgresTaskRepository(executor("postgresql://nobody@127.0.0.1:1/nowhere")))
@@ -62,7 +62,7 @@ def test_the_adapter_lets_nothing_of_its_inside_be_seen() -> None:
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """The full names of modules and of what is taken out of them."""
+    """Yield the full names of the imported modules, and of what is imported from them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -88,7 +88,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
         ("adapters.postgres.schema.distribution", {"entrypoints/database.py"}),
     ],
 )
-def test_the_way_to_the_table_leads_through_few_hands(module: str, importers: set[str]) -> None:
+def test_only_listed_files_import_each_module(module: str, importers: set[str]) -> None:
     files = [file for package in PRODUCT for file in files_of(package)]
     found = {str(file.relative_to(ROOT)) for file in files if module in imported(ast.parse(file.read_text()))}
     assert found == importers
@@ -104,7 +104,7 @@ def builders_in(tree: ast.AST) -> Iterator[str]:
             yield from {node.func.attr} & BUILDERS
 
 
-def test_one_file_begins_every_statement_on_tasks() -> None:
+def test_one_file_builds_every_statement_on_tasks() -> None:
     found = {
         str(file.relative_to(ROOT / "adapters")): builders
         for file in files_of("adapters")

@@ -1,4 +1,4 @@
-"""`make mutants`: breaks the code on purpose, in every way that it knows, and tells what no test has noticed."""
+"""`make mutants`: breaks the code on purpose, in every way that it knows, and reports what no test notices."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.pgbouncer import pgbouncer
 
 KILLED_AT_LEAST = 0.95
 TREES = (os.cpu_count() or 1) + 1
-"""One more than there are cores: tests wait a good deal."""
+"""One more than there are cores, since tests often wait."""
 
 Tried = Sequence[tuple[Mutant, Outcome]]
 
@@ -31,7 +31,7 @@ def echo(text: str, *, end: str = "\n") -> None:
 def main(part: str = "") -> int:
     started = time.monotonic()
     if pgbouncer() is None:
-        echo("There is no PgBouncer here; what only its tests notice will survive.")
+        echo("There is no PgBouncer here; mutants that only its tests notice will survive.")
     every = [*ownership.mutants(), *mutations.mutants()]
     tried = list(try_all([mutant for mutant in every if part in mutant.kind or part in mutant.file]))
     faults = list(faults_of(tried))
@@ -45,7 +45,7 @@ def try_all(mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, Outcome]]:
         free: SimpleQueue[Tree] = SimpleQueue()
         for tree in trees:
             free.put(tree)
-        echo(f"{len(mutants)} mutants. First the tests without any, to learn which of them run through which lines.")
+        echo(f"{len(mutants)} mutants. First the tests run without any, to learn which of them reach which lines.")
         knowledge = Knowledge(trees[0])
 
         def try_next(mutant: Mutant) -> Outcome:
@@ -90,7 +90,7 @@ def table(tried: Tried) -> Iterator[str]:
 
 
 def faults_of(tried: Tried) -> Iterator[str]:
-    """What makes the run fail, a line each."""
+    """Yield the reasons why the run fails, one a line."""
     survived = [mutant for mutant, outcome in tried if outcome is Outcome.SURVIVED]
     unexplained = [mutant for mutant in survived if not is_explained(mutant, Outcome.SURVIVED)]
     yield from (f"survived, and must not: {described(mutant)}" for mutant in unexplained)
@@ -104,5 +104,5 @@ def is_explained(mutant: Mutant, outcome: Outcome) -> bool:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way its servers and copies go with it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way it stops its servers and removes its copies
     sys.exit(main(*sys.argv[1:]))

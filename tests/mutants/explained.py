@@ -1,4 +1,4 @@
-"""The mutants that may survive, because they do what the code does, or nothing that could be told from outside."""
+"""The mutants that may survive, because nobody can notice them from outside."""
 
 EXPLAINED: dict[tuple[str, str, str], str] = {}
-"""By file, the line as it stands, and the line as the mutant has it: why no test can tell."""
+"""The reason why no test can notice, by file, original line and mutated line."""

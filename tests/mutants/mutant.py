@@ -14,12 +14,12 @@ class Mutant:
     mutated: str
     """The whole file, before and after."""
     lines: range
-    """Where the change is, counted in the original."""
+    """The changed lines, counted in the original."""
     why: str = ""
 
     @property
     def change(self) -> tuple[str, str]:
-        """The first line that differs: as it stands, and as the mutant has it."""
+        """The first line that differs: the original and the mutated one."""
         before, after = self.original.splitlines(), self.mutated.splitlines()
         pairs = zip(before, [*after, *[""] * len(before)], strict=False)
         return next((old.strip(), new.strip()) for old, new in pairs if old != new)

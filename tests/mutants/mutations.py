@@ -1,7 +1,7 @@
-"""Mutants of any Python file: what it does, done otherwise, in one place at a time.
+"""Makes mutants of any Python file: each changes what the file does in one place.
 
-Home-made, because much of this code runs at import, where mutmut does not reach, and because cosmic-ray mutates the
-type annotations but neither texts nor statements.
+No library does it: mutmut does not reach code that runs at import, and cosmic-ray mutates type annotations but neither
+texts nor statements.
 """
 
 import ast
@@ -13,7 +13,7 @@ from tests.mutants.mutant import ROOT, Mutant
 
 KIND = "rest"
 Place = ast.expr | ast.stmt | ast.excepthandler
-_OTHERWISE: dict[type[ast.AST], Any] = {
+_REPLACEMENTS: dict[type[ast.AST], Any] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
     ast.Lt: ast.LtE,
@@ -33,12 +33,12 @@ _OTHERWISE: dict[type[ast.AST], Any] = {
     ast.Div: ast.Mult,
     ast.Pow: ast.Mult,
 }
-_OF_TYPES_ALONE = {"TypeVar", "Literal", "Callable", "cast"}
+_ONLY_FOR_TYPES = {"TypeVar", "Literal", "Callable", "cast"}
 _NOT_AT_RUN_TIME = {"annotation", "returns", "bases"}
 
 
 def mutants() -> Iterator[Mutant]:
-    """Of the domain and the adapter. The server of development and tests is left out: the tests stand on it."""
+    """Yield mutants of the domain and the adapter. The embedded server is left out, since the tests run on it."""
     for place in ("domain", "adapters/postgres"):
         for file in sorted((ROOT / place).rglob("*.py")):
             yield from mutants_of(str(file.relative_to(ROOT)))
@@ -51,7 +51,7 @@ def mutants_of(file: str) -> Iterator[Mutant]:
     def offset(line: int, column: int) -> int:
         return len("".join(lines[: line - 1])) + len(lines[line - 1].encode()[:column].decode())
 
-    for node in _running(ast.parse(source)):
+    for node in _executed(ast.parse(source)):
         for first, last, replacement in _mutations(node):
             end_line = last.end_lineno or last.lineno
             start, end = offset(first.lineno, first.col_offset), offset(end_line, last.end_col_offset or 0)
@@ -59,27 +59,27 @@ def mutants_of(file: str) -> Iterator[Mutant]:
             yield Mutant(KIND, file, source, mutated, range(first.lineno, end_line + 1))
 
 
-def _running(node: ast.AST) -> Iterator[Place]:
-    """The nodes that do something when the program runs: no imports, no docstrings, nothing about types."""
+def _executed(node: ast.AST) -> Iterator[Place]:
+    """Yield the nodes that do something when the program runs: no imports, no docstrings, no types."""
     match node:
         case ast.Expr(value=ast.Constant()) | ast.Import() | ast.ImportFrom():
             return
-        case ast.Call(func=ast.Name(id=name)) | ast.Subscript(value=ast.Name(id=name)) if name in _OF_TYPES_ALONE:
+        case ast.Call(func=ast.Name(id=name)) | ast.Subscript(value=ast.Name(id=name)) if name in _ONLY_FOR_TYPES:
             return
-        case ast.keyword(arg="slots"):  # saves memory, and no more
+        case ast.keyword(arg="slots"):  # only saves memory
             return
         case ast.expr() | ast.stmt() | ast.excepthandler():
             yield node
-    if isinstance(node, ast.JoinedStr):  # where its parts are, Python knows only from 3.12 on
+    if isinstance(node, ast.JoinedStr):  # Python gives the places of its parts only from 3.12 on
         return
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and name not in _NOT_AT_RUN_TIME:
-                yield from _running(child)
+                yield from _executed(child)
 
 
 def _mutations(node: Place) -> Iterator[tuple[Place, Place, str]]:
-    """From where to where, and what is to stand there instead."""
+    """Yield the first node, the last node, and the text that replaces them."""
     for replacement in (*_of_operators(node), *_of_values(node), *_of_statements(node)):
         yield node, node, replacement
     match node:
@@ -105,11 +105,11 @@ def _of_operators(node: Place) -> Iterator[str]:
         case ast.Compare():
             for place, operator in enumerate(node.ops):
                 other = copy(node)
-                other.ops = [*node.ops[:place], _OTHERWISE[type(operator)](), *node.ops[place + 1 :]]
+                other.ops = [*node.ops[:place], _REPLACEMENTS[type(operator)](), *node.ops[place + 1 :]]
                 yield f"({ast.unparse(other)})"
-        case ast.BoolOp(op=operator) | ast.BinOp(op=operator) if type(operator) in _OTHERWISE:
+        case ast.BoolOp(op=operator) | ast.BinOp(op=operator) if type(operator) in _REPLACEMENTS:
             one = copy(node)
-            one.op = _OTHERWISE[type(operator)]()
+            one.op = _REPLACEMENTS[type(operator)]()
             yield f"({ast.unparse(one)})"
         case ast.UnaryOp(op=ast.Not() | ast.USub()):
             yield f"({ast.unparse(node.operand)})"
@@ -129,7 +129,10 @@ def _of_values(node: Place) -> Iterator[str]:
 
 def _of_statements(node: Place) -> Iterator[str]:
     match node:
-        case ast.Return(value=ast.expr() as value) if ast.unparse(value) not in {"None", "False"}:  # alike to `if`
+        case ast.Return(value=ast.expr() as value) if ast.unparse(value) not in {
+            "None",
+            "False",
+        }:  # same to an `if`
             yield "return None"
         case ast.Expr(value=ast.Yield()):
             return

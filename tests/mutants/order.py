@@ -1,4 +1,4 @@
-"""A pytest plugin: notes how long each test takes, or runs the chosen tests in the given order, none for ever."""
+"""A pytest plugin: records how long each test takes, or runs chosen tests in order and ends those that hang."""
 
 import json
 import os
@@ -12,23 +12,23 @@ import structlog
 from hypothesis import Phase, settings
 
 PATIENCE_SECONDS = 10.0
-"""What any test may take, besides four times what it took when all was well."""
+"""A test may take this long, and four times its usual duration."""
 
 _took: dict[str, float] = {}
 _chosen: dict[str, float] = {}
-"""Seconds by test, all its parameters together: a mutant may change what a test is parametrised with."""
+"""Seconds of each test, with all its parameters together: a mutant may change the parameters."""
 
 
 def name_of(test: str) -> str:
-    """Without its parameters, and without the phase that pytest-cov adds."""
+    """Return the test's name without its parameters and without the phase that pytest-cov adds."""
     return re.split(r"[\[|]", test, maxsplit=1)[0]
 
 
 def pytest_configure() -> None:
-    # The same examples each time; which one of them fails first does not matter, so none is made smaller.
+    # The same examples each time. Any failing example will do, so hypothesis does not shrink it.
     settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
     settings.load_profile("mutants")
-    # Unless told otherwise it shows a defect with the values of all variables, which takes seconds.
+    # By default structlog prints the values of all variables with a traceback, which takes seconds.
     structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
     if "MUTANTS_CHOSEN" in os.environ:
         _chosen.update(json.loads(Path(os.environ["MUTANTS_CHOSEN"]).read_text()))
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    # Nobody handles it: it ends the process, whatever the test is blocked on.
+    # Nothing handles SIGALRM, so it ends the process, whatever the test is blocked on.
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS + 4 * _chosen.get(name_of(item.nodeid), 300))
     return (yield)
 
@@ -55,6 +55,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)  # a thread may keep the process from its end
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)  # a thread may keep the process alive
     if "MUTANTS_TOOK" in os.environ:
         Path(os.environ["MUTANTS_TOOK"]).write_text(json.dumps(_took))

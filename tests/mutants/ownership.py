@@ -1,6 +1,6 @@
-"""Mutants of ownership: in each the owner is forgotten, weakened, mixed up or given away, in a way that could happen.
+"""Mutants of ownership: each forgets, weakens, mixes up or gives away the owner, in a way that could happen.
 
-Each names the text that it replaces, which must stand in its file exactly once: the list cannot outlive the code.
+The text that each replaces must be in its file exactly once, so the list cannot outlive the code.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.mutants.mutant import ROOT, Mutant
 KIND = "ownership"
 
 Change = tuple[str, str, str]
-"""What stands there, what the mutant has in its place, and what that would mean."""
+"""The original text, the mutated text, and what the mutation would mean."""
 
 OWNERSHIP: dict[str, list[Change]] = {
     "adapters/postgres/statements.py": [
@@ -466,7 +466,7 @@ def mutants() -> Iterator[Mutant]:
 
 
 def mutants_of(file: str, changes: list[Change]) -> Iterator[Mutant]:
-    """Raises `ValueError` where a text does not stand in the file exactly once."""
+    """Yield the mutants of one file. Raises `ValueError` for a text that is not in the file exactly once."""
     source = (ROOT / file).read_text()
     for old, new, why in changes:
         if source.count(old) != 1:

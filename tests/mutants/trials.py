@@ -1,4 +1,4 @@
-"""Puts a mutant into a copy of the tree and lets the tests loose on it, the quickest that run through it first."""
+"""Puts a mutant into a copy of the checkout and runs the tests that reach it, the quickest first."""
 
 import compileall
 import contextlib
@@ -25,7 +25,7 @@ SUITES = ("tests/unit", "tests/architecture", "tests/contract", "tests/http", "t
 _NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv*", ".taskward", ".*_cache", ".hypothesis", ".env", "__pycache__", "node_modules"
 )
-# It holds the list of mutants to the code, and so would notice each of them.
+# This test compares the list of mutants with the code, so it would notice every mutant.
 _LISTS = "--ignore=tests/architecture/test_mutants.py"
 _PLAIN = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", _LISTS, "-p", "tests.mutants.order")
 
@@ -42,15 +42,15 @@ class Tree:
     def __init__(self, folder: Path, temporary: Path, server_url: str) -> None:
         self.folder = folder
         self._environment = os.environ | {
-            "TMPDIR": str(temporary),  # a test that is ended in the middle leaves something there
-            "PYTHONPATH": str(folder),  # before the checkout, which is installed in place
+            "TMPDIR": str(temporary),  # a test that is killed leaves files there
+            "PYTHONPATH": str(folder),  # found before the checkout, which is installed as editable
             "PYTHONDONTWRITEBYTECODE": "1",
             "TEST_DATABASE_URL": server_url,
         }
         self._process: subprocess.Popen[str] | None = None
 
     def pytest(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        """The exit code and the output. Whatever the tests have started ends with them."""
+        """Run pytest. Returns the exit code and the output. Kills every process that the tests left running."""
         with subprocess.Popen(
             [sys.executable, "-m", "pytest", *_PLAIN, *arguments],
             cwd=self.folder,
@@ -76,7 +76,7 @@ def own_tree() -> Iterator[Tree]:
         folder = Path(name)
         folder.chmod(0o755)  # for servers that do not run as root
         shutil.copytree(ROOT, folder / "tree", ignore=_NOT_COPIED)
-        # Compiled once; a mutant, which is not what was compiled, is told by its hash. Its time of change would not do.
+        # Compiled once. Python recognises a mutant by its hash; the time of its change is too coarse.
         compileall.compile_dir(folder / "tree", quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
         (folder / "tmp").mkdir()
         with embedded_postgres(folder / "postgres") as url:
@@ -84,10 +84,10 @@ def own_tree() -> Iterator[Tree]:
 
 
 class Knowledge:
-    """Which tests run through which lines, and how long each takes."""
+    """Which tests reach which lines, and how long each takes."""
 
     def __init__(self, tree: Tree) -> None:
-        """Runs them all on the tree as it is. Raises `RuntimeError` if they fail without any mutant."""
+        """Run all tests on the unchanged tree. Raises `RuntimeError` if they fail without any mutant."""
         took = tree.folder / "took.json"
         packages = [f"--cov={package}" for package in ("domain", "adapters", "entrypoints")]
         code, output = tree.pytest(*SUITES, *packages, "--cov-context=test", "--cov-report=", MUTANTS_TOOK=str(took))
@@ -99,7 +99,10 @@ class Knowledge:
         self._folder = tree.folder
 
     def tests_for(self, mutant: Mutant) -> Iterator[dict[str, float]]:
-        """Those through the mutated lines. Where these run at import, those through the file, then all others."""
+        """Yield the tests that reach the mutated lines.
+
+        If those lines run at import, yield the tests that reach the file, then all others.
+        """
         contexts = self._data.contexts_by_lineno(str(self._folder / mutant.file))
         through_lines = {name_of(test) for line in mutant.lines for test in contexts.get(line, [""])}
         through_file = {name_of(test) for tests in contexts.values() for test in tests} & self._took.keys()

@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from entrypoints.settings import DevelopmentSettings
 from tests.databases import with_parameters
-from tests.planted import PLANTED, assert_untold
+from tests.planted import PLANTED, assert_nothing_planted
 
 TASKWARD = str(Path(sys.executable).with_name("taskward"))
 PATIENCE_SECONDS = 30
@@ -62,7 +62,7 @@ class Service:
         self._reader.join(PATIENCE_SECONDS)
         if self.process.stdout:
             self.process.stdout.close()
-        assert_untold("".join(self.lines))
+        assert_nothing_planted("".join(self.lines))
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
@@ -134,7 +134,7 @@ def run(*arguments: str, program: Sequence[str] = (TASKWARD,), **environment: st
         timeout=PATIENCE_SECONDS,
         env=clean_environment() | _planted(environment),
     )
-    assert_untold(ended.stdout + ended.stderr)
+    assert_nothing_planted(ended.stdout + ended.stderr)
     return ended
 
 
