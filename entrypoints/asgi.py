@@ -19,11 +19,19 @@ def create_app(settings: Settings, *, with_telemetry: bool = False) -> FastAPI:
     container = Container(settings=settings)
     app = container.app()
     if with_telemetry:
+        _install_telemetry(app, container)
+    _freeze_startup_objects()
+    return app
+
+
+def _install_telemetry(app: FastAPI, container: Container) -> None:
+    try:
         from entrypoints.telemetry import install  # noqa: PLC0415 - it takes an extra
 
         install(app, container)
-    _freeze_startup_objects()
-    return app
+    except Exception as error:  # noqa: BLE001 - OpenTelemetry has no class for them
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        sys.exit(f"taskward: OpenTelemetry does not take its variables (OTEL_…): {reason}")
 
 
 def _migrate(settings: Settings) -> None:

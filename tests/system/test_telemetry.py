@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.planted import PLANTED
 from tests.system.collector import Collector, attributes, collecting
-from tests.system.service import TASK, clean_environment, serving
+from tests.system.service import TASK, assert_refused, clean_environment, run, serving
 
 ONE_AT_A_TIME = {"DATABASE_CONNECTIONS": "1", "DATABASE_QUEUE": "1", "DATABASE_DEADLINE_SECONDS": "60"}
 BY_THE_END = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
@@ -229,6 +229,21 @@ def test_the_environment_leaves_out_a_signal_and_names_the_service(
         assert service.end() == 0
     assert {path for path, _ in collector.received} == {"/v1/traces", "/v1/metrics"} - {f"/v1/{signal}"}
     assert {resource["service.name"] for resource in collector.resources()} == {"ours"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0", "interval value 0.0 is invalid"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer"),
+    ],
+)
+def test_a_variable_that_opentelemetry_refuses_ends_the_start_in_one_line(
+    database_url: str, variable: str, value: str, reason: str
+) -> None:
+    asked = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    ended = run("serve", DATABASE_URL=database_url, PORT="0", **asked, **{variable: value})
+    assert_refused(ended, "OTEL_", reason, logged=["listening"])
 
 
 def test_asked_for_without_the_extra_it_says_so_once(database_url: str, tmp_path: Path) -> None:
