@@ -89,11 +89,10 @@ class _Supervisor:
 
     def _note_failed_start(self) -> None:
         self._failed_starts += 1
-        if self._reload and self._has_served:
-            self._next_start = inf  # until the sources change
-            return
-        self._next_start = monotonic() + self._failed_starts * LOOK_SECONDS
-        if self._reload or self._failed_starts == FAILED_STARTS_MAX:
+        self._next_start = inf if self._reload else monotonic() + self._failed_starts * LOOK_SECONDS
+        if self._reload and not self._has_served:  # it has said why
+            self._end(1)
+        elif self._failed_starts == FAILED_STARTS_MAX and not self._reload:
             log.error("workers do not start")
             self._end(1)
 
