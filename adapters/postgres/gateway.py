@@ -21,7 +21,7 @@ class TaskGateway:
     def __init__(self, database: DatabaseExecutor, observer: Observer | None = None) -> None:
         self._database = database
         self._observer = observer
-        self.until = database.until
+        self.new_deadline = database.new_deadline
         self._log = structlog.get_logger().bind()  # binding once saves a third of a line's time
 
     async def run(
@@ -40,11 +40,11 @@ class TaskGateway:
         Raises a `StorageError`, or `OwnershipViolation` instead of returning another user's row.
         """
         parameters = {"owner": owner.value, "task_id": task_id, **values}
-        about = task_id or (None if statement.is_read else owner)  # all of an owner's tasks count as one thing
+        resource = task_id or (None if statement.is_read else owner)  # all of an owner's tasks are one resource
         started = perf_counter()
         log, facts = self._log.warning, {"outcome": "failed", "rows": 0}
         try:
-            rows = await self._database.run(statement, parameters, about=about, user=owner, until=until)
+            rows = await self._database.run(statement, parameters, resource=resource, user=owner, until=until)
             for row in rows:
                 if row[0] != owner.value:
                     self._refuse_foreign_row()

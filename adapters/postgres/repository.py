@@ -22,7 +22,7 @@ class PostgresTaskRepository(TaskRepository):
     async def add(self, owner: UserId, draft: TaskDraft, *, key: IdempotencyKey | None = None) -> tuple[Task, bool]:
         if key is None:
             return await self._run_one("add", statements.ADD, owner, uuid4(), draft.values()), True
-        task_id, until = key.task_id(owner), self._gateway.until()
+        task_id, until = key.task_id(owner), self._gateway.new_deadline()
         while True:  # repeats only if the task is deleted between the two statements; the deadline ends it
             created = await self._gateway.run(
                 "add_once", statements.ADD_ONCE, owner, task_id, draft.values(), until=until, missing="exists"
@@ -91,7 +91,7 @@ class PostgresTaskRepository(TaskRepository):
     ) -> Task:
         if expected is None:
             return await self._run_one(operation, statement, owner, task_id, values)
-        values, until = {**values, "expected": list(expected)}, self._gateway.until()
+        values, until = {**values, "expected": list(expected)}, self._gateway.new_deadline()
         rows = await self._gateway.run(operation, statement, owner, task_id, values, until=until, missing="unexpected")
         if rows:
             return task_of(owner, rows[0])

@@ -232,19 +232,19 @@ OWNERSHIP: dict[str, list[Change]] = {
     ],
     "adapters/postgres/connections/executor.py": [
         (
-            "is_sound=not operation.stopping and connection.is_sound()",
-            "is_sound=connection.is_sound()",
+            "reusable=not operation.stopping and connection.is_idle()",
+            "reusable=connection.is_idle()",
             "a connection with a cancel on its way serves the next",
         ),
         (
-            "        self._pool.prepare_no_more()\n\n    async def close",
+            "        self._pool.stop_preparing()\n\n    async def close",
             "        pass\n\n    async def close",
             "a connection that has crossed answers is trusted with the next",
         ),
     ],
     "adapters/postgres/connections/pool.py": [
         (
-            "            self.prepare_no_more()\n",
+            "            self.stop_preparing()\n",
             "            pass\n",
             "a pooler that has crossed statements may do so again",
         ),
@@ -256,12 +256,12 @@ OWNERSHIP: dict[str, list[Change]] = {
             "a connection asked for before the distrust is trusted",
         ),
         (
-            "if not is_sound or self._standing[connection] != self._epoch:",
-            "if not is_sound:",
+            "if not reusable or self._connections[connection] != self._epoch:",
+            "if not reusable:",
             "a connection that is given back is trusted again",
         ),
         (
-            "if self._standing[connection] == self._epoch and connection.is_usable():",
+            "if self._connections[connection] == self._epoch and connection.is_usable():",
             "if connection.is_usable():",
             "a connection at rest is trusted again",
         ),

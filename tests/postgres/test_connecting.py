@@ -1,4 +1,4 @@
-"""Connections that are hard to come by: a server that takes logins and then is silent, or has no room."""
+"""Connections that are hard to get: the server is silent after the login, or has no room."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from tests.postgres.wire import tapped
 PATIENCE_SECONDS = 20
 
 
-def test_a_silent_network_is_noticed_in_time_or_in_the_time_that_the_url_says() -> None:
+def test_the_urls_timeouts_override_the_defaults() -> None:
     ours = libpq_parameters("postgresql://user@host/tasks", 7)
     assert ours["connect_timeout"] == 7
     assert libpq_parameters("postgresql://user@host/tasks?connect_timeout=3", 7)["connect_timeout"] == "3"
@@ -35,9 +35,9 @@ def test_a_silent_network_is_noticed_in_time_or_in_the_time_that_the_url_says() 
     assert (theirs["keepalives_idle"], theirs["tcp_user_timeout"]) == ("7", "7000")
 
 
-def test_the_systems_authorities_are_those_that_python_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_certificates_are_those_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.setenv(name, "")  # so that monkeypatch restores it
         monkeypatch.delenv(name)
     trusted = ssl.get_default_verify_paths()
     libpq_parameters("postgresql://user@host/tasks?sslrootcert=system")
@@ -45,7 +45,7 @@ def test_the_systems_authorities_are_those_that_python_trusts(monkeypatch: pytes
     assert named == [trusted.cafile, trusted.capath]
 
 
-async def test_a_server_that_is_silent_after_the_login_costs_no_worker(database_url: str) -> None:
+async def test_silence_after_a_login_costs_no_connection(database_url: str) -> None:
     with tapped(database_url) as wire:
         wire.is_mute = True
         async with running(executor(wire.url, connections=2, queue=100, deadline=0.2)) as database:
@@ -56,7 +56,7 @@ async def test_a_server_that_is_silent_after_the_login_costs_no_worker(database_
             assert await asyncio.wait_for(_answered(database), PATIENCE_SECONDS)
 
 
-async def test_a_server_that_falls_silent_costs_no_worker(database_url: str) -> None:
+async def test_a_server_falling_silent_costs_no_connection(database_url: str) -> None:
     with tapped(database_url) as wire:
         async with running(executor(wire.url, connections=1, queue=100, deadline=0.2)) as database:
             assert await _answered(database)
@@ -67,7 +67,7 @@ async def test_a_server_that_falls_silent_costs_no_worker(database_url: str) -> 
             assert await asyncio.wait_for(_answered(database), PATIENCE_SECONDS)
 
 
-async def test_a_connection_that_is_half_closed_while_idle_is_replaced_unnoticed(database_url: str) -> None:
+async def test_a_half_closed_idle_connection_is_replaced(database_url: str) -> None:
     with tapped(database_url) as wire:
         async with running(executor(wire.url, connections=1, queue=100, deadline=5)) as database:
             first = await backend(database)
@@ -76,7 +76,7 @@ async def test_a_connection_that_is_half_closed_while_idle_is_replaced_unnoticed
             assert await backend(database) != first
 
 
-async def test_answers_that_come_late_are_answers_to_what_was_asked(database_url: str) -> None:
+async def test_late_answers_reach_their_own_callers(database_url: str) -> None:
     with tapped(database_url) as wire:
         wire.delay_seconds = 0.05
         async with running(executor(wire.url, connections=4, queue=100, deadline=20)) as database:
@@ -84,9 +84,7 @@ async def test_answers_that_come_late_are_answers_to_what_was_asked(database_url
             assert answers == [[(str(number),)] for number in range(16)]
 
 
-async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_costs_nothing(
-    database_url: str, out_of_band: psycopg.Connection
-) -> None:
+async def test_no_answer_is_awaited_past_the_deadline(database_url: str, out_of_band: psycopg.Connection) -> None:
     name = f"slow-{uuid4()}"
     with tapped(with_parameters(database_url, application_name=name)) as wire:
         async with running(executor(wire.url, connections=1, queue=100, deadline=0.2)) as database:
@@ -98,11 +96,11 @@ async def test_an_answer_that_comes_after_the_deadline_is_not_waited_for_and_cos
             wire.delay_seconds = 0
             assert await asyncio.wait_for(_answered(database), PATIENCE_SECONDS) != first
             query = "select count(*) from pg_stat_activity where application_name = %s"
-            while out_of_band.execute(query, [name]).fetchone() != (1,):  # noqa: ASYNC110 - the server tells no event
+            while out_of_band.execute(query, [name]).fetchone() != (1,):  # noqa: ASYNC110 - the server announces nothing
                 await asyncio.sleep(0.01)
 
 
-async def test_when_a_host_of_the_url_is_gone_the_next_one_serves(database_url: str) -> None:
+async def test_the_next_host_replaces_a_lost_one(database_url: str) -> None:
     with tapped(database_url) as second, ExitStack() as cleanup:
         first = cleanup.enter_context(tapped(database_url))
         hosts = ",".join(str(conninfo_to_dict(wire.url)["host"]) for wire in (first, second))
@@ -120,11 +118,11 @@ async def test_when_a_host_of_the_url_is_gone_the_next_one_serves(database_url: 
 
 @pytest.fixture
 def narrow_url(database_url: str, out_of_band: psycopg.Connection) -> Iterator[str]:
-    """For a role that may have two connections."""
+    """A URL for a role that may have two connections."""
     role = f"taskward_test_{uuid4().hex}"
     create = "create role {0} login password 'narrow' connection limit 2"
     out_of_band.execute(sql.SQL(create).format(sql.Identifier(role)))
-    yield with_parameters(database_url, user=role, password="narrow")  # noqa: S106 - for the test alone
+    yield with_parameters(database_url, user=role, password="narrow")  # noqa: S106 - for the test only
     out_of_band.execute(sql.SQL("drop role {0}").format(sql.Identifier(role)))
 
 
@@ -136,9 +134,7 @@ async def test_fewer_connections_than_places_serve_all(narrow_url: str, monkeypa
     assert 1 <= len(set(backends)) <= 2
 
 
-async def test_a_place_that_could_not_be_filled_is_tried_again_after_a_rest(
-    narrow_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_login_is_retried_after_a_rest(narrow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "REST_SECONDS", 0.0)
     async with running(executor(narrow_url, connections=3, queue=100)) as database:
         others = [psycopg.connect(narrow_url)]
@@ -155,7 +151,7 @@ async def test_a_place_that_could_not_be_filled_is_tried_again_after_a_rest(
 
 
 class HangingSecond:
-    """Opens the first connection, and never the others."""
+    """Opens the first connection. All other logins hang."""
 
     def __init__(self, url: str) -> None:
         self._connector = Connector(url, [BACKEND, SLEEP])
@@ -168,7 +164,7 @@ class HangingSecond:
         return await self._connector.open(may_prepare=may_prepare)
 
 
-async def test_a_login_that_hangs_keeps_no_request_from_a_free_connection(database_url: str) -> None:
+async def test_a_hanging_login_blocks_no_free_connection(database_url: str) -> None:
     opener = HangingSecond(database_url)
     async with running(DatabaseExecutor(opener.open, connections=2, queue=10, deadline=300)) as database:
         await backend(database)
@@ -195,7 +191,7 @@ async def test_a_read_whose_login_fails_is_tried_once_more(database_url: str, st
     async def fail_first(*, may_prepare: bool) -> Connection:
         nonlocal opened
         opened += 1
-        if opened == 1:  # as a pooler answers that has lost its server
+        if opened == 1:  # like a pooler that has lost its server
             raise psycopg.errors.ProtocolViolation("server login failed")
         return await Connector(database_url, [BACKEND, SLEEP]).open(may_prepare=may_prepare)
 
@@ -205,7 +201,7 @@ async def test_a_read_whose_login_fails_is_tried_once_more(database_url: str, st
     assert opened == asked
 
 
-async def test_a_connection_asked_for_before_the_distrust_is_not_used(database_url: str) -> None:
+async def test_connections_requested_before_the_distrust_are_unused(database_url: str) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
     connector = Connector(database_url, [BACKEND])
     prepares: list[bool] = []
@@ -226,7 +222,7 @@ async def test_a_connection_asked_for_before_the_distrust_is_not_used(database_u
 
 
 async def _answered(database: DatabaseExecutor) -> int:
-    """The answer as soon as there is one."""
+    """Return the answer as soon as there is one."""
     while True:
         try:
             return await backend(database)

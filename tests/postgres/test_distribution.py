@@ -80,7 +80,7 @@ def owner(citus: psycopg.Connection, role: str, url: str) -> str:
     may_create = "grant create on schema public to {0}"
     owns = "alter table tasks owner to {0}; alter table alembic_version owner to {0}"
     citus.execute(sql.SQL(f"{may_create}; {owns}").format(sql.Identifier(role)))
-    return with_parameters(url, user=role, password="x")  # noqa: S106 - for the test alone
+    return with_parameters(url, user=role, password="x")  # noqa: S106 - for the test only
 
 
 def everything(connection: psycopg.Connection) -> tuple[Any, ...]:

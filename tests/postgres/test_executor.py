@@ -1,4 +1,4 @@
-"""The database executor: bounded, on time, and never short of a connection."""
+"""The database executor: it keeps its limits and deadlines, and loses no connection."""
 
 import asyncio
 import gc
@@ -27,7 +27,7 @@ BEGIN = Statement("begin", is_read=False)
 SET_READ_ONLY = Statement("set default_transaction_read_only = on", is_read=False)
 
 
-async def test_one_connection_serves_all(database: DatabaseExecutor) -> None:
+async def test_one_connection_serves_all_statements(database: DatabaseExecutor) -> None:
     assert await backend(database) == await backend(database)
 
 
@@ -52,9 +52,7 @@ async def test_a_connection_in_a_transaction_is_not_used_again(database_url: str
         assert await backend(database) != before
 
 
-async def test_a_closed_connection_is_replaced_unnoticed(
-    database: DatabaseExecutor, out_of_band: psycopg.Connection
-) -> None:
+async def test_a_closed_connection_is_replaced(database: DatabaseExecutor, out_of_band: psycopg.Connection) -> None:
     lost = await backend(database)
     out_of_band.execute("select pg_terminate_backend(%s, 5000)", [lost])
     assert await backend(database) != lost
@@ -71,7 +69,7 @@ async def test_a_replaced_connection_leaves_no_descriptor(
     assert psutil.Process().num_fds() == before
 
 
-async def test_a_connection_distrusted_in_use_does_not_serve_the_next(database: DatabaseExecutor, gate: Gate) -> None:
+async def test_a_connection_distrusted_in_use_is_replaced(database: DatabaseExecutor, gate: Gate) -> None:
     before = await backend(database)
     in_use = asyncio.ensure_future(database.run(PASS, gate.parameters))
     waiting = asyncio.ensure_future(backend(database))
@@ -82,7 +80,7 @@ async def test_a_connection_distrusted_in_use_does_not_serve_the_next(database: 
     assert await waiting != before
 
 
-async def test_more_than_the_queue_holds_is_refused_and_the_rest_served(database: DatabaseExecutor, gate: Gate) -> None:
+async def test_only_operations_beyond_the_queue_are_refused(database: DatabaseExecutor, gate: Gate) -> None:
     running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
     waiting = asyncio.ensure_future(backend(database))
     await gate.until_waiting()
@@ -116,7 +114,7 @@ async def test_retry_after_is_a_second_unless_nothing_finishes(
     assert refused.value.seconds == told
 
 
-async def test_what_finished_when_the_first_was_accepted_counts(
+async def test_an_operation_finished_at_acceptance_counts(
     database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(executor_on(database_url, PASS, queue=0, deadline=300)) as database:
@@ -132,7 +130,7 @@ async def test_what_finished_when_the_first_was_accepted_counts(
     assert refused.value.seconds == 1
 
 
-async def test_a_statement_that_waits_too_long_is_never_sent(wire: Wire, gate: Gate) -> None:
+async def test_a_statement_past_its_deadline_is_never_sent(wire: Wire, gate: Gate) -> None:
     async with running(executor_on(wire.url, PASS, deadline=0.5, prepare="off")) as database:
         running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
         await gate.until_waiting()
@@ -144,16 +142,16 @@ async def test_a_statement_that_waits_too_long_is_never_sent(wire: Wire, gate: G
     assert len([text for text in wire.statements if "text" in text]) == 0
 
 
-async def test_after_its_deadline_a_second_statement_is_never_sent(wire: Wire) -> None:
+async def test_a_passed_deadline_stops_a_second_statement(wire: Wire) -> None:
     async with running(executor_on(wire.url, prepare="off")) as database:
-        until = database.until() - 5
+        until = database.new_deadline() - 5
         await backend(database)
         with pytest.raises(StorageUnavailable, match="the deadline passed"):
             await database.run(TEXT, {"text": "x"}, until=until)
         assert len(wire.statements) == 1
 
 
-async def test_a_statement_whose_caller_has_gone_is_never_sent(wire: Wire, gate: Gate) -> None:
+async def test_a_cancelled_waiting_statement_is_never_sent(wire: Wire, gate: Gate) -> None:
     async with running(executor_on(wire.url, PASS, prepare="off")) as database:
         running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
         await gate.until_waiting()
@@ -167,7 +165,7 @@ async def test_a_statement_whose_caller_has_gone_is_never_sent(wire: Wire, gate:
     assert not [text for text in wire.statements if "text" in text]
 
 
-async def test_a_read_whose_caller_has_gone_is_given_up(database_url: str, gate: Gate) -> None:
+async def test_a_read_without_a_caller_is_given_up(database_url: str, gate: Gate) -> None:
     read = Statement(PASS.text, is_read=True)
     async with running(executor_on(database_url, read, deadline=300)) as database:
         reading = asyncio.ensure_future(database.run(read, gate.parameters))
@@ -177,7 +175,7 @@ async def test_a_read_whose_caller_has_gone_is_given_up(database_url: str, gate:
         await gate.until_waiting(0)
 
 
-async def test_a_write_whose_caller_has_gone_runs_to_its_end(
+async def test_a_write_without_a_caller_still_finishes(
     database_url: str, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
     async with running(executor_on(database_url, connections=1, deadline=300)) as database:
@@ -193,7 +191,7 @@ async def test_a_write_whose_caller_has_gone_runs_to_its_end(
         assert (await tasks.get(alice, task.id)).title == "New"
 
 
-async def test_a_write_that_is_given_up_does_not_happen_later(
+async def test_an_abandoned_write_never_happens_later(
     database: DatabaseExecutor, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
     task, _ = await tasks.add(alice, TaskDraft("Old"))
@@ -215,9 +213,7 @@ async def test_a_cancelled_statement_costs_its_connection(database: DatabaseExec
     assert await backend(database) == second
 
 
-async def test_nobody_waits_for_a_cancel_once_its_statement_has_ended(
-    database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_ended_statement_needs_no_cancel(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "CANCEL_SECONDS", 3600.0)
     with pytest.raises(StorageUnavailable):
         await database.run(SLEEP, {})
@@ -226,7 +222,7 @@ async def test_nobody_waits_for_a_cancel_once_its_statement_has_ended(
 
 @pytest.fixture
 def held_cancels(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """No cancel is over before this event."""
+    """Cancels end only after this event is set."""
     over = asyncio.Event()
 
     async def cancel(*_: object, **__: object) -> None:
@@ -236,14 +232,12 @@ def held_cancels(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return over
 
 
-async def test_a_cancel_is_over_before_the_next_statement_is_sent(
-    wire: Wire, gate: Gate, held_cancels: asyncio.Event
-) -> None:
+async def test_a_cancel_ends_before_the_next_statement(wire: Wire, gate: Gate, held_cancels: asyncio.Event) -> None:
     async with running(executor_on(wire.url, PASS, deadline=0.2, queue=10, prepare="off")) as database:
         before = await backend(database)
         with pytest.raises(StorageUnavailable):
             await database.run(PASS, gate.parameters)
-        gate.open()  # the statement ends by itself while its cancel is under way
+        gate.open()  # the statement ends by itself during its cancel
         with pytest.raises(StorageUnavailable):
             await database.run(TEXT, {"text": "x"})
         assert not [text for text in wire.statements if "text" in text]
@@ -252,7 +246,7 @@ async def test_a_cancel_is_over_before_the_next_statement_is_sent(
         assert await backend(database) != before
 
 
-async def test_a_read_only_server_is_left_with_all_connections(database_url: str, gate: Gate, alice: UserId) -> None:
+async def test_a_read_only_server_loses_all_connections(database_url: str, gate: Gate, alice: UserId) -> None:
     async with running(executor_on(database_url, PASS, SET_READ_ONLY, connections=2, queue=20)) as database:
         passing = [asyncio.ensure_future(database.run(PASS, gate.parameters)) for _ in range(2)]
         await gate.until_waiting(2)
@@ -267,7 +261,7 @@ async def test_a_read_only_server_is_left_with_all_connections(database_url: str
         await asyncio.gather(*(PostgresTaskRepository(database).add(alice, TaskDraft("x")) for _ in range(4)))
 
 
-async def test_a_server_that_stays_read_only_costs_connections_once_a_second(
+async def test_a_read_only_server_costs_connections_every_second(
     database_url: str, alice: UserId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = with_parameters(database_url, options="-c default_transaction_read_only=on")
@@ -283,7 +277,7 @@ async def test_a_server_that_stays_read_only_costs_connections_once_a_second(
         assert first != second
 
 
-async def test_one_locked_row_does_not_hold_up_the_others(
+async def test_one_locked_row_delays_no_other_task(
     database_url: str, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
     async with running(executor_on(database_url, connections=2, queue=20)) as database:
@@ -302,25 +296,25 @@ async def test_one_locked_row_does_not_hold_up_the_others(
 
 
 @pytest.mark.parametrize(("connections", "at_once"), [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (7, 3)])
-async def test_at_most_half_of_the_connections_serve_one_thing(
+async def test_at_most_half_of_the_connections_serve_one_resource(
     database_url: str, gate: Gate, connections: int, at_once: int
 ) -> None:
     async with running(executor_on(database_url, PASS, connections=connections, queue=20, deadline=20)) as database:
         waiting = [
-            asyncio.ensure_future(database.run(PASS, gate.parameters, about="one")) for _ in range(connections + 1)
+            asyncio.ensure_future(database.run(PASS, gate.parameters, resource="one")) for _ in range(connections + 1)
         ]
         await gate.until_waiting(at_once)
         for other in range(connections - at_once):
-            await backend(database, about=other)
-        await gate.until_waiting(at_once)  # no more have come
+            await backend(database, resource=other)
+        await gate.until_waiting(at_once)  # no more arrive
         gate.open()
         await asyncio.gather(*waiting)
 
 
-async def test_users_past_their_deadline_share_half_of_the_connections(
+async def test_late_users_share_half_of_the_connections(
     database_url: str, out_of_band: psycopg.Connection, bob: UserId
 ) -> None:
-    """As where one shard of a cluster is silent: each of its users has one row that cannot be had."""
+    """As when one shard of a cluster is silent: each of its users has one locked row."""
     sick = [UserId(f"{bob}-{number}") for number in range(8)]
     async with running(executor_on(database_url, connections=4, queue=50, deadline=1)) as database:
         tasks = PostgresTaskRepository(database)
@@ -344,12 +338,12 @@ async def test_users_past_their_deadline_share_half_of_the_connections(
             assert not any(toggle.done() for toggle in again)
             await asyncio.gather(*again, return_exceptions=True)
         await _until_served(database)
-        for owner in sick:  # and one that succeeds has all connections again
+        for owner in sick:  # a user who succeeds may use all connections again
             await tasks.toggle(owner, locked[owner].id)
-        assert not database._shares._late  # noqa: SLF001 - what is forgotten cannot be seen from outside
+        assert not database._shares._late_users  # noqa: SLF001 - nothing public shows what is forgotten
 
 
-async def test_what_waits_behind_a_locked_row_and_is_given_up_never_begins(
+async def test_an_abandoned_waiting_write_never_begins(
     database: DatabaseExecutor, tasks: PostgresTaskRepository, out_of_band: psycopg.Connection, alice: UserId
 ) -> None:
     task, _ = await tasks.add(alice, TaskDraft("Old"))
@@ -364,7 +358,7 @@ async def test_what_waits_behind_a_locked_row_and_is_given_up_never_begins(
     assert await asyncio.gather(*(backend(database) for _ in range(2)))  # no place in the queue is lost
 
 
-async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, out_of_band: psycopg.Connection) -> None:
+async def test_closing_closes_every_connection(database: DatabaseExecutor, out_of_band: psycopg.Connection) -> None:
     pid = await backend(database)
     await database.close()
     query = "select count(*) from pg_stat_activity where pid = %s"
@@ -372,7 +366,7 @@ async def test_after_closing_nothing_is_connected(database: DatabaseExecutor, ou
         await asyncio.sleep(0.01)
 
 
-async def test_where_nothing_can_be_reached_that_is_said_at_once() -> None:
+async def test_an_unreachable_server_fails_at_once() -> None:
     nowhere = executor_on("postgresql://nobody@127.0.0.1:1/nowhere", connections=2, queue=20, deadline=300)
     async with running(nowhere) as database:
         for _ in range(3):
@@ -382,7 +376,7 @@ async def test_where_nothing_can_be_reached_that_is_said_at_once() -> None:
             assert {type(outcome) for outcome in outcomes} == {psycopg.OperationalError}
 
 
-async def test_a_caller_given_up_while_connecting_leaves_the_place_to_others(wire: Wire) -> None:
+async def test_an_abandoned_login_frees_its_place(wire: Wire) -> None:
     async with running(executor_on(wire.url, queue=0, deadline=0.2)) as database:
         wire.delay_seconds = 0.3
         with pytest.raises(StorageUnavailable):
@@ -401,22 +395,22 @@ async def test_an_unused_executor_can_be_closed(database_url: str) -> None:
     assert faults == []
 
 
-class Thing:
-    """What an operation may be about."""
+class Resource:
+    """A resource that an operation may use."""
 
 
-async def test_what_is_over_is_forgotten(database_url: str) -> None:
+async def test_a_finished_operation_is_forgotten(database_url: str) -> None:
     async with running(executor_on(database_url, connections=2, queue=20, deadline=300)) as database:
-        thing = Thing()
-        known = weakref.ref(thing)
-        await asyncio.gather(*(backend(database, about=thing, user=thing) for _ in range(5)))
-        del thing
+        resource = Resource()
+        known = weakref.ref(resource)
+        await asyncio.gather(*(backend(database, resource=resource, user=resource) for _ in range(5)))
+        del resource
         await asyncio.gather(*(backend(database) for _ in range(5)))
         gc.collect()
         assert known() is None
 
 
-async def test_closing_waits_for_twice_the_deadline_at_most(
+async def test_closing_waits_at_most_twice_the_deadline(
     database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float | None] = []
@@ -438,7 +432,7 @@ async def test_closing_waits_for_twice_the_deadline_at_most(
     assert waited == [600]
 
 
-async def test_at_closing_what_was_accepted_may_finish(database_url: str, gate: Gate) -> None:
+async def test_accepted_operations_finish_before_closing(database_url: str, gate: Gate) -> None:
     database = executor_on(database_url, PASS)
     running_one = asyncio.ensure_future(database.run(PASS, gate.parameters))
     waiting = asyncio.ensure_future(backend(database))
@@ -451,7 +445,7 @@ async def test_at_closing_what_was_accepted_may_finish(database_url: str, gate: 
     assert await waiting
 
 
-async def test_at_closing_a_write_without_a_caller_is_given_up(database_url: str, gate: Gate) -> None:
+async def test_closing_gives_up_writes_without_callers(database_url: str, gate: Gate) -> None:
     database = executor_on(database_url, PASS, deadline=300)
     writing = asyncio.ensure_future(database.run(PASS, gate.parameters))
     await gate.until_waiting()
@@ -461,7 +455,7 @@ async def test_at_closing_a_write_without_a_caller_is_given_up(database_url: str
     await gate.until_waiting(0)
 
 
-async def test_at_closing_what_does_not_end_is_ended(
+async def test_closing_ends_statements_that_hang(
     database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancels: list[object] = []
@@ -479,7 +473,7 @@ async def test_at_closing_what_does_not_end_is_ended(
 
 
 async def _until_served(database: DatabaseExecutor) -> None:
-    """Until the one connection is free again."""
+    """Return once the connection is free again."""
     while True:
         try:
             await backend(database)

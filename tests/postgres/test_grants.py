@@ -28,7 +28,7 @@ async def serving_url(database_url: str, out_of_band: psycopg.Connection) -> Asy
     out_of_band.execute(sql.SQL("create role {} login password 'x'").format(name))
     (grants,) = re.findall(r"^```sql\n(.+?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     out_of_band.execute(grants.replace("serving_role", role).encode())
-    yield with_parameters(database_url, user=role, password="x")  # noqa: S106 - for the test alone
+    yield with_parameters(database_url, user=role, password="x")  # noqa: S106 - for the test only
     out_of_band.execute(sql.SQL("drop owned by {0}; drop role {0}").format(name))
 
 

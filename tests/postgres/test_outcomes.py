@@ -38,7 +38,7 @@ class Answering(DatabaseExecutor):
         self.answers = list(answers)
         self.deadlines: list[object] = []
 
-    def until(self) -> float:
+    def new_deadline(self) -> float:
         return 7.0
 
     async def run(self, *_: Any, until: float | None = None, **__: Any) -> Any:

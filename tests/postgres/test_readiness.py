@@ -154,7 +154,7 @@ async def test_an_unfit_database_is_neither_ready_nor_started(
             await PostgresReadiness(database).check()
             wait_until_ready(url, timeout=2, patience=20)
             operator.execute(change.format(role=role).encode())
-            database.health.failed(StorageUnavailable("so that the check asks"))
+            database.health.record_failure(StorageUnavailable("so that the check asks"))
             wire.clear()
             with pytest.raises(kind, match=f"^{words}"):
                 await PostgresReadiness(database).check()

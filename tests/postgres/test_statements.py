@@ -114,7 +114,7 @@ class CrossedExecutor(DatabaseExecutor):
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
 
-    def until(self) -> float:
+    def new_deadline(self) -> float:
         return 0
 
     async def run(self, *_: Any, **__: Any) -> Rows:

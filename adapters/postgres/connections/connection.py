@@ -70,13 +70,10 @@ class Connection:
             return False
         return pgconn.status == ConnStatus.OK
 
-    def is_sound(self) -> bool:
-        """Whether nothing is left of the last statement, even of one that failed."""
+    def is_idle(self) -> bool:
+        """Whether the connection is open, and nothing is left of its last statement."""
         pgconn = self._driver.pgconn
         return pgconn.status == ConnStatus.OK and pgconn.transaction_status == TransactionStatus.IDLE
-
-    def prepare_no_more(self) -> None:
-        self._driver.prepare_threshold = None
 
     async def stop(self, has_ended: asyncio.Event) -> None:
         """End the running statement: cancel it on the server, or cut the connection if that does not work."""

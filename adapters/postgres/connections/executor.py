@@ -1,4 +1,4 @@
-"""The database executor: every operation is bounded in number and in time, and served fairly. Knows no task."""
+"""The database executor: limits how many operations run and for how long, and shares fairly. Knows nothing of tasks."""
 
 import asyncio
 from collections.abc import Hashable, Mapping
@@ -22,7 +22,7 @@ STUCK_SECONDS: Final = 1.0
 
 
 class DatabaseExecutor:
-    """Belongs to one event loop. Bounds: `connections` at once, `queue` waiting, `deadline` seconds for each answer."""
+    """Runs `connections` operations at once; `queue` more may wait; each has `deadline` seconds. For one event loop."""
 
     def __init__(self, open_connection: Opener, *, connections: int, queue: int, deadline: float) -> None:
         self._pool = ConnectionPool(open_connection, connections)
@@ -30,12 +30,12 @@ class DatabaseExecutor:
         self._shares = Shares(max(1, connections // 2))
         self._deadline = deadline
         self._accepted: dict[asyncio.Task[Rows], Operation] = {}
-        """Every operation that has not ended, the oldest first."""
+        """The operations that have not ended, the oldest first."""
         self._last_end = -inf
         self.health = DatabaseHealth()
 
-    def until(self) -> float:
-        """The time on the event loop's clock by which an operation that begins now is answered."""
+    def new_deadline(self) -> float:
+        """Return the time, on the event loop's clock, by which an operation that begins now is answered."""
         return asyncio.get_running_loop().time() + self._deadline
 
     async def run(
@@ -43,56 +43,56 @@ class DatabaseExecutor:
         statement: Statement,
         parameters: Mapping[str, object],
         *,
-        about: Hashable = None,
+        resource: Hashable = None,
         user: Hashable = None,
         until: float | None = None,
     ) -> Rows:
-        """The rows of the statement's answer. Raises psycopg's errors.
+        """Run the statement and return its rows. Raises psycopg's errors.
 
-        Raises `StorageOverloaded` at once if the queue is full, `StorageUnavailable` when `until` passes. A statement
-        that was not sent by then is never sent; one that runs is cancelled on the server, or its connection is cut.
-        At most half of the connections serve operations `about` one thing, and at most half serve late users.
+        Raises `StorageOverloaded` at once if the queue is full, and `StorageUnavailable` at `until`, a time of
+        `new_deadline`. A statement not sent by then is never sent; a running one is cancelled on the server, or its
+        connection is cut. At most half of the connections serve one `resource`, and at most half serve late users.
         """
-        loop, until = asyncio.get_running_loop(), self.until() if until is None else until
+        loop, until = asyncio.get_running_loop(), self.new_deadline() if until is None else until
         if len(self._accepted) >= self._capacity:
             raise StorageOverloaded("the queue for the database is full", self._seconds_until_room())
         if until <= loop.time():
             raise StorageUnavailable("the deadline passed")
-        # psycopg takes seconds to react to a cancellation. So the statement has a task of its own, which can be left.
-        operation = Operation(statement, parameters, about, user, accepted=monotonic())
+        # psycopg takes seconds to react to a cancellation. So the statement runs in a task that the caller can leave.
+        operation = Operation(statement, parameters, resource, user, accepted_at=monotonic())
         task = asyncio.create_task(self._perform(operation))
         self._accepted[task] = operation
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._forget)
         try:
             await asyncio.wait((task,), timeout=until - loop.time())
-        except asyncio.CancelledError:  # the client has gone: a read is given up, a write may run to its end
+        except asyncio.CancelledError:  # the client is gone: give up a read, let a write finish
             operation.has_caller = False
             loop.call_at(loop.time() if statement.is_read else until, self._give_up, task)
             raise
         if not task.done():
             self._give_up(task)
-            self.health.failed(late := StorageUnavailable("the deadline passed"))
+            self.health.record_failure(late := StorageUnavailable("the deadline passed"))
             raise late
         try:
             rows = task.result()
         except (StorageUnavailable, psycopg.Error) as error:
-            self.health.failed(error)
+            self.health.record_failure(error)
             raise
-        self.health.succeeded()
-        self._shares.has_succeeded(user)
+        self.health.record_success()
+        self._shares.mark_on_time(user)
         return rows
 
     def usage(self) -> tuple[int, int]:
-        """How many connections are in use, and how many operations wait for one. Any thread may ask."""
+        """Return how many connections are in use, and how many operations wait for one. Safe in any thread."""
         in_use = self._pool.in_use()
         return in_use, max(0, len(self._accepted) - in_use)
 
     def distrust(self) -> None:
-        """Leaves all connections and prepares no more: for when one has been seen to cross answers."""
-        self._pool.prepare_no_more()
+        """Retire all connections and stop preparing statements, since a connection has crossed answers."""
+        self._pool.stop_preparing()
 
     async def close(self) -> None:
-        """What somebody waits for may finish, for twice the deadline at most. Then every connection is closed."""
+        """Let operations with a caller finish, for at most twice the deadline. Then close every connection."""
         for task, operation in self._accepted.items():
             if not operation.has_caller:
                 self._give_up(task)
@@ -104,15 +104,15 @@ class DatabaseExecutor:
         await self._pool.close()
 
     async def _perform(self, operation: Operation) -> Rows:
-        """A repeat goes to the end of the queue: it has given its connection back."""
+        """Run the statement, and once more if it may be repeated. A repeat goes to the end of the queue."""
         has_failed = False
         while True:
-            async with self._shares.of_user(operation.user), self._shares.of_thing(operation.about):
+            async with self._shares.of_user(operation.user), self._shares.of_resource(operation.resource):
                 try:
                     operation.connection = await self._pool.take()
                     return await operation.connection.execute(operation.statement, operation.parameters)
                 except psycopg.Error as error:
-                    self._pool.learn(error)
+                    self._pool.learn_from(error)
                     may_repeat = failures.may_be_repeated(error, is_read=operation.statement.is_read)
                     if has_failed or operation.stopping or not may_repeat:
                         raise
@@ -123,7 +123,7 @@ class DatabaseExecutor:
                         operation.has_ended.set()
                         await operation.stopping  # its cancel must not hit the connection's next statement
                     if connection:
-                        await self._pool.give(connection, is_sound=not operation.stopping and connection.is_sound())
+                        await self._pool.give_back(connection, reusable=not operation.stopping and connection.is_idle())
 
     def _give_up(self, task: "asyncio.Task[Rows]") -> None:
         operation = self._accepted.get(task)
@@ -132,18 +132,18 @@ class DatabaseExecutor:
         if operation.connection is None:
             task.cancel()
             return
-        self._shares.is_late(operation.user)
+        self._shares.mark_late(operation.user)
         operation.has_ended = asyncio.Event()
         operation.stopping = asyncio.create_task(operation.connection.stop(operation.has_ended))
 
-    def _ended(self, task: "asyncio.Task[Rows]") -> None:
+    def _forget(self, task: "asyncio.Task[Rows]") -> None:
         del self._accepted[task]
         self._last_end = monotonic()
         if not task.cancelled():
-            task.exception()  # nobody may be left to ask for it
+            task.exception()  # marks it as seen: its caller may be gone
 
     def _seconds_until_room(self) -> int:
-        oldest = next(iter(self._accepted.values())).accepted
+        oldest = next(iter(self._accepted.values())).accepted_at
         waited = monotonic() - oldest
         is_stuck = waited > STUCK_SECONDS and self._last_end < oldest
         return max(1, ceil(self._deadline - waited)) if is_stuck else 1

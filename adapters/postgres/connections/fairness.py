@@ -1,4 +1,4 @@
-"""Who may use how many connections at once, so that no locked row and no sick shard starves the rest."""
+"""Limits how many connections serve one resource or the late users, so that neither starves the rest."""
 
 import asyncio
 from collections.abc import Hashable
@@ -7,33 +7,35 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 LATE_USERS_MAX: Final = 1000
-"""How many late users are remembered; the first is forgotten first."""
+"""How many late users are remembered. The oldest is forgotten first."""
 
 
 class Shares:
-    """Shares of `size` operations at once: one for each thing, and one that all late users have in common.
+    """Each resource may have `size` operations at once, and so may all late users together.
 
-    A user is late whose last operation ran past its deadline, until one of theirs succeeds.
+    A user is late from an operation that ran past its deadline until one that succeeds.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._of_things: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
-        self._of_the_late = asyncio.Semaphore(size)
-        self._late: dict[Hashable, None] = {}
+        self._of_resources: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
+        self._of_late_users = asyncio.Semaphore(size)
+        self._late_users: dict[Hashable, None] = {}
 
     def of_user(self, user: Hashable) -> AbstractAsyncContextManager[None]:
-        return self._of_the_late if user in self._late else nullcontext()
+        return self._of_late_users if user in self._late_users else nullcontext()
 
-    def of_thing(self, thing: Hashable) -> AbstractAsyncContextManager[None]:
-        if thing is None:
+    def of_resource(self, resource: Hashable) -> AbstractAsyncContextManager[None]:
+        if resource is None:
             return nullcontext()
-        return self._of_things.get(thing) or self._of_things.setdefault(thing, asyncio.Semaphore(self._size))
+        return self._of_resources.get(resource) or self._of_resources.setdefault(
+            resource, asyncio.Semaphore(self._size)
+        )
 
-    def is_late(self, user: Hashable) -> None:
-        self._late[user] = None
-        if len(self._late) > LATE_USERS_MAX:
-            del self._late[next(iter(self._late))]
+    def mark_late(self, user: Hashable) -> None:
+        self._late_users[user] = None
+        if len(self._late_users) > LATE_USERS_MAX:
+            del self._late_users[next(iter(self._late_users))]
 
-    def has_succeeded(self, user: Hashable) -> None:
-        self._late.pop(user, None)
+    def mark_on_time(self, user: Hashable) -> None:
+        self._late_users.pop(user, None)

@@ -1,4 +1,4 @@
-"""Whether the database is there, as its operations show. A loss and its end are logged once each."""
+"""Tracks from the operations whether the database is reachable. Logs a loss and the recovery once each."""
 
 from math import inf
 from time import monotonic
@@ -17,16 +17,16 @@ class DatabaseHealth:
         self._is_lost = False
 
     def has_succeeded_within(self, seconds: float) -> bool:
-        """Whether an operation has, and none has failed since for want of the database."""
+        """Whether an operation has succeeded so lately, and none has failed since because of the database."""
         return monotonic() - self._last_success < seconds
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         self._last_success = monotonic()
         if self._is_lost:
             self._is_lost = False
             log.info("database regained")
 
-    def failed(self, error: Exception) -> None:
+    def record_failure(self, error: Exception) -> None:
         if isinstance(failures.domain_error(error), StorageUnavailable):
             self._last_success = -inf
         if failures.is_connection_loss(error) and not self._is_lost:

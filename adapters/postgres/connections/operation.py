@@ -1,4 +1,4 @@
-"""One statement on its way, from its acceptance to its end."""
+"""An operation: one statement, from its acceptance to its end."""
 
 import asyncio
 from collections.abc import Hashable, Mapping
@@ -12,12 +12,12 @@ from adapters.postgres.connections.guard import Statement
 class Operation:
     statement: Statement
     parameters: Mapping[str, object]
-    about: Hashable
+    resource: Hashable
     user: Hashable
-    accepted: float
+    accepted_at: float
     has_caller: bool = True
     connection: Connection | None = None
-    """While its statement runs."""
+    """Set while the statement runs."""
     has_ended: asyncio.Event | None = None
     stopping: "asyncio.Task[None] | None" = None
-    """Both are set once nobody waits for the answer any more and the statement is being ended."""
+    """Both are set when the running statement is given up: the task that ends it, and the event that it has ended."""

@@ -1,4 +1,4 @@
-"""The connections: opened when they are needed, taken and given back, left when they are no longer trusted."""
+"""The pool: opens connections when they are needed, lends them, and retires those no longer trusted."""
 
 import asyncio
 from collections import deque
@@ -14,9 +14,9 @@ from adapters.postgres.connections.connection import Connection
 from domain.errors import StorageUnavailable
 
 REST_SECONDS: Final = 0.5
-"""How long nothing is opened in a place whose connection could not be opened while others stand."""
-LEAVE_SECONDS: Final = 1.0
-"""A server that takes no writes costs all connections at most once in this time."""
+"""After a login fails while other connections are open, its place stays empty for this long."""
+RETIRE_SECONDS: Final = 1.0
+"""A read-only server costs all connections, but at most once in this time."""
 
 
 class Opener(Protocol):
@@ -24,34 +24,34 @@ class Opener(Protocol):
 
 
 class ConnectionPool:
-    """At most `size` connections, the last used first. Belongs to one event loop.
+    """Lends at most `size` connections, the last used first. Belongs to one event loop.
 
-    Whoever finds none free waits for the first that becomes free, be it given back or opened anew.
+    If none is free, the caller waits for the next that is given back or opened.
     """
 
     def __init__(self, open_connection: Opener, size: int) -> None:
         self._open_connection = open_connection
         self._size = size
         self._places = 0
-        """How many connections stand, are being opened, or rest after they could not be."""
-        self._standing: dict[Connection, int] = {}
-        """Each with the epoch in which it was asked for."""
+        """How many places are taken: by open connections, by logins, and by rests after a failed login."""
+        self._connections: dict[Connection, int] = {}
+        """The open connections, each with the epoch in which its login began."""
         self._epoch = 0
         self._free: list[Connection] = []
         self._waiting: deque[asyncio.Future[Connection]] = deque()
         self._opening: set[asyncio.Task[None]] = set()
         self._may_prepare = True
-        self._last_left = -inf
+        self._last_retired = -inf
 
     def in_use(self) -> int:
-        """How many connections are taken."""
-        return len(self._standing) - len(self._free)
+        """Return how many connections are lent out."""
+        return len(self._connections) - len(self._free)
 
     async def take(self) -> Connection:
-        """A usable connection, to be given back. Raises psycopg's errors where none stands and none can be opened."""
+        """Lend a usable connection. Raises psycopg's errors if none is open and none can be opened."""
         while self._free:
             connection = self._free.pop()
-            if self._standing[connection] == self._epoch and connection.is_usable():
+            if self._connections[connection] == self._epoch and connection.is_usable():
                 return connection
             await self._drop(connection)
         self._open_one_more()
@@ -60,13 +60,13 @@ class ConnectionPool:
         try:
             return await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and not waiter.exception():  # it came at the same moment
-                await self.give(waiter.result())
+            if waiter.done() and not waiter.cancelled() and not waiter.exception():  # one came just then
+                await self.give_back(waiter.result())
             raise
 
-    async def give(self, connection: Connection, *, is_sound: bool = True) -> None:
-        """Takes a connection back. What is not sound, or no longer trusted, is closed."""
-        if not is_sound or self._standing[connection] != self._epoch:
+    async def give_back(self, connection: Connection, *, reusable: bool = True) -> None:
+        """Take a connection back. Closes it if it is not reusable, or no longer trusted."""
+        if not reusable or self._connections[connection] != self._epoch:
             await self._drop(connection)
             return
         while self._waiting:
@@ -76,35 +76,35 @@ class ConnectionPool:
                 return
         self._free.append(connection)
 
-    def learn(self, error: psycopg.Error) -> None:
-        """Draws from a statement's failure what it says about the other connections."""
+    def learn_from(self, error: psycopg.Error) -> None:
+        """Retire all connections if the failure of a statement concerns the others, too."""
         if failures.is_crossed(error):
-            self.prepare_no_more()
+            self.stop_preparing()
         elif failures.is_stale_plan(error):
-            self.leave_all()
-        elif failures.is_read_only(error) and monotonic() - self._last_left >= LEAVE_SECONDS:
-            self._last_left = monotonic()
-            self.leave_all()
+            self.retire_all()
+        elif failures.is_read_only(error) and monotonic() - self._last_retired >= RETIRE_SECONDS:
+            self._last_retired = monotonic()
+            self.retire_all()
 
-    def leave_all(self) -> None:
-        """No connection that was asked for before now serves again: each is closed when its turn comes."""
+    def retire_all(self) -> None:
+        """Use no connection again whose login began before now. Each is closed when its turn comes."""
         self._epoch += 1
 
-    def prepare_no_more(self) -> None:
-        """For when a pooler has been seen to cross prepared statements, or answers."""
+    def stop_preparing(self) -> None:
+        """Retire all connections and prepare nothing any more, since a pooler has crossed statements or answers."""
         self._may_prepare = False
-        self.leave_all()
+        self.retire_all()
 
     async def close(self) -> None:
-        """Closes every connection, taken or not."""
+        """Close every connection, lent or not."""
         for task in self._opening:
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
-        for connection in list(self._standing):
+        for connection in list(self._connections):
             await self._drop(connection)
 
     async def _drop(self, connection: Connection) -> None:
-        del self._standing[connection]
+        del self._connections[connection]
         self._places -= 1
         await connection.close()
         if self._waiting:
@@ -121,20 +121,20 @@ class ConnectionPool:
         epoch = self._epoch
         try:
             connection = await self._open_connection(may_prepare=self._may_prepare)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
-            if self._standing:  # the server is there, but has no room for one more
+        except Exception as error:  # noqa: BLE001 - any error belongs to whoever waits
+            if self._connections:  # the server is up, but has no room for one more
                 await asyncio.sleep(REST_SECONDS)
             else:
-                self._fail_one(error)
+                self._fail_next_waiter(error)
             self._places -= 1
             if self._waiting:
                 self._open_one_more()
             return
-        self._standing[connection] = epoch
-        await self.give(connection)
+        self._connections[connection] = epoch
+        await self.give_back(connection)
 
-    def _fail_one(self, error: Exception) -> None:
-        if isinstance(error, OSError | RuntimeError):  # our own process has no descriptor or thread left
+    def _fail_next_waiter(self, error: Exception) -> None:
+        if isinstance(error, OSError | RuntimeError):  # our process has no descriptor or thread left
             error = StorageUnavailable(f"no connection can be opened: {type(error).__name__}")
         while self._waiting:
             waiter = self._waiting.popleft()
