@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from domain.task import Task, TaskChanges, TaskDraft, UserId
+from entrypoints.http import schemas
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "title": ("Buy milk", "Buy bread"),
@@ -23,6 +24,13 @@ TASK = Task(id=uuid4(), owner=UserId("alice"), **DRAFT.values(), created_at=NOW,
 def test_the_values_cover_all_fields() -> None:
     set_by_the_service = {"id", "owner", "created_at", "updated_at"}
     assert set(VALUES) == {field.name for field in fields(Task)} - set_by_the_service
+
+
+def test_bodies_have_all_fields() -> None:
+    assert list(VALUES) == list(schemas.TaskInput.model_fields) == list(schemas.TaskPatch.model_fields)
+    assert DRAFT.values().items() <= schemas.shown(TASK).items()
+    body = schemas.TaskInput(**{name: second for name, (_, second) in VALUES.items()})
+    assert body.draft().values() == {name: second for name, (_, second) in VALUES.items()}
 
 
 def test_drafts_and_changes_have_all_fields() -> None:
