@@ -25,19 +25,18 @@ class BoundedConnection(HttpToolsProtocol):
     with something unread resets the connection, and the client may lose the answer.
     """
 
-    owed = 1
-    """What the client has begun to send and not ended: 1 a head, 2 a body, 0 nothing."""
-    unused_bytes = 0
-    refusal: bytes | None = None
-    _is_ended = False
-    _is_read_to_end = False
-    _is_held = False
+    # Python stores the first 30 attributes of an object fast, and uvicorn has 28.
+    __slots__ = ("_is_ended", "_is_held", "_is_read_to_end", "_written", "owed", "refusal", "socket", "unused_bytes")
     _warned: ClassVar[float] = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         self.socket, self._written = transport, list[bytes]()
         self.transport = self  # type: ignore[assignment]  # as far as uvicorn needs one
+        self.owed = 1  # what the client has begun to send and not ended: 1 a head, 2 a body, 0 nothing
+        self.unused_bytes = 0
+        self.refusal: bytes | None = None
+        self._is_ended = self._is_read_to_end = self._is_held = False
         transport.set_write_buffer_limits(0)  # so that a client that does not read is noticed at once
         self._wait(CLIENT_SECONDS)
         limit, now = resource.getrlimit(resource.RLIMIT_NOFILE)[0], self.loop.time()
@@ -95,7 +94,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._send_refusal()
 
     def _send_refusal(self) -> None:
-        self.write(self.refusal or b"")
+        if self.refusal:
+            self.write(self.refusal)
         self.close()
 
     def wait_for_rest(self) -> None:

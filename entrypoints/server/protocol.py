@@ -15,7 +15,7 @@ PIPELINED_MAX: Final = 16
 
 
 class StrictHttpProtocol(BoundedConnection):
-    _may_stay = False
+    __slots__ = ("_may_stay",)
 
     def data_received(self, data: bytes) -> None:
         self.unused_bytes += len(data)

@@ -4,28 +4,44 @@ A proxy that never sends the body it has announced, and uses the connection agai
 client's request read as that body, and what it hides as a request (CVE-2024-24791).
 """
 
+import asyncio
 import socket
 from collections.abc import Iterator
+from functools import partial
 from uuid import uuid4
 
 import httpx2
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
+from entrypoints.http.problems import ALL_PROBLEMS
+from entrypoints.server.protocol import StrictHttpProtocol
 from tests.system.raw import CREATE, HEAD, LIVE, Address, connected, read_one, read_to_end, request, statuses
-from tests.system.service import serving
+from tests.system.service import PATIENCE_SECONDS, TASK, serving
 
 NOBODY = HEAD.replace(b"X-User-Id: alice\r\n", b"")
-TASK_PATH = f"/v1/tasks/{uuid4()}".encode()
+TASK_PATH, NO_TASK_PATH = b"/v1/tasks/TASK", f"/v1/tasks/{uuid4()}".encode()
+TOGGLE = HEAD.replace(b"/v1/tasks", TASK_PATH + b"/toggle")
 EARLY = {
     "GET": (HEAD.replace(b"POST", b"GET"), 200),
     "live": (HEAD.replace(b"POST /v1/tasks", b"GET /health/live"), 200),
+    "toggle": (TOGGLE, 200),
+    "DELETE": (HEAD.replace(b"POST /v1/tasks", b"DELETE " + TASK_PATH), 204),
+    "root": (HEAD.replace(b"POST /v1/tasks", b"GET /") + b"Accept: text/html\r\n", 303),
+    "known": (HEAD.replace(b"POST", b"GET") + b"If-None-Match: *\r\n", 304),
     "no identity": (NOBODY, 401),
-    "DELETE": (HEAD.replace(b"POST /v1/tasks", b"DELETE " + TASK_PATH), 404),
-    "toggle": (HEAD.replace(b"/v1/tasks", TASK_PATH + b"/toggle"), 404),
+    "cross-site": (HEAD + b"Sec-Fetch-Site: cross-site\r\n", 403),
+    "DELETE of none": (HEAD.replace(b"POST /v1/tasks", b"DELETE " + NO_TASK_PATH), 404),
+    "toggle of none": (HEAD.replace(b"/v1/tasks", NO_TASK_PATH + b"/toggle"), 404),
     "no route": (HEAD.replace(b"tasks", b"nothing"), 404),
     "no method": (HEAD.replace(b"POST", b"PUT"), 405),
+    "OPTIONS": (HEAD.replace(b"POST", b"OPTIONS"), 405),
+    "changed": (TOGGLE + b'If-Match: "1"\r\n', 412),
     "too large": (HEAD, 413),
     "no JSON": (HEAD.replace(b"json", b"xml"), 415),
+    "encoded": (HEAD + b"Content-Encoding: gzip\r\n", 415),
     "query": (HEAD.replace(b"tasks ", b"tasks?unknown=1 "), 422),
     "condition": (HEAD + b"If-None-Match: *\r\n", 422),
 }
@@ -56,6 +72,8 @@ def test_nothing_is_a_request_after_an_early_answer(
     client: httpx2.Client, connection: socket.socket, name: str, expectation: bytes
 ) -> None:
     head, status = EARLY[name]
+    if b"TASK" in head:
+        head = head.replace(b"TASK", client.post("/v1/tasks", json=TASK).json()["id"].encode())
     length = FAR_TOO_LARGE if name == "too large" else len(HIDDEN)
     connection.sendall(head + expectation + b"Content-Length: %d\r\n\r\n" % length)
     answer = read_one(connection)
@@ -63,6 +81,31 @@ def test_nothing_is_a_request_after_an_early_answer(
     assert statuses(answer + read_to_end(connection)) == [status]
     assert b"\r\nconnection: close\r\n" in answer
     assert client.get("/v1/tasks", headers={"X-User-Id": "victim"}).json()["items"] == []
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100\r\n", b"Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("status", sorted({200, 201, 204, 303, 304, *(problem.status for problem in ALL_PROBLEMS)}))
+async def test_no_status_lets_a_request_follow_an_early_answer(status: int, framing: bytes) -> None:
+    """Whatever the application answers, and why: it has asked for nothing of the body."""
+    served = []
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        served.append(scope["path"])
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    protocol = partial(StrictHttpProtocol, uvicorn.Config(app, ws="none", log_config=None), ServerState(), {})
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0) as server,
+    ):
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(HEAD + b"Expect: 100-continue\r\n" + framing + b"\r\n")
+        answer = await reader.readuntil(b"\r\n\r\n")
+        writer.write(HIDDEN)
+        assert statuses(answer + await reader.read()) == [status]
+        writer.close()
+    assert served == ["/v1/tasks"]
 
 
 def test_nothing_that_was_sent_ahead_is_a_request_after_an_early_answer(

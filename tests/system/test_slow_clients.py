@@ -24,7 +24,7 @@ import sys
 from entrypoints.cli import main
 from entrypoints.http import bodies
 from entrypoints.server import connection
-connection.CLIENT_SECONDS, bodies.BODY_SECONDS = {}, {}
+connection.CLIENT_SECONDS, connection.LINGER_SECONDS, bodies.BODY_SECONDS = {0}, {0}, {1}
 sys.argv = ["taskward", "serve"]
 main()
 """
@@ -48,15 +48,22 @@ def _serving(database_url: str, command: list[str]) -> Iterator[tuple[Service, A
 
 
 @pytest.fixture(scope="module")
-def address(database_url: str) -> Iterator[Address]:
-    with _serving(database_url, _impatient(0.3, 3600)) as (_, address):
-        yield address
+def impatient(database_url: str) -> Iterator[tuple[Service, Address]]:
+    with _serving(database_url, _impatient(0.3, 3600)) as service_and_address:
+        yield service_and_address
 
 
 @pytest.fixture
-def connection(address: Address) -> Iterator[socket.socket]:
-    with connected(address) as connection:
+def connection(impatient: tuple[Service, Address]) -> Iterator[socket.socket]:
+    with connected(impatient[1]) as connection:
         yield connection
+
+
+def _wait_until_dropped(service: Service, connection: socket.socket) -> None:
+    here = connection.getsockname()
+    until = monotonic() + PATIENCE_SECONDS
+    while any(other.raddr == here for other in psutil.Process(service.process.pid).net_connections("tcp")):
+        assert monotonic() < until, "it is held"
 
 
 def test_a_silent_connection_is_closed_without_a_word(connection: socket.socket) -> None:
@@ -82,7 +89,9 @@ def test_a_request_that_was_begun_with_another_has_as_little_time(connection: so
 
 def test_a_byte_now_and_then_buys_no_time(connection: socket.socket) -> None:
     connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+    until = monotonic() + PATIENCE_SECONDS
     while not select.select([connection], [], [], 0.02)[0]:
+        assert monotonic() < until, "it is waited for"
         connection.send(b"x")
     assert statuses(read_to_end(connection)) == [408]
 
@@ -90,10 +99,27 @@ def test_a_byte_now_and_then_buys_no_time(connection: socket.socket) -> None:
 def test_a_body_that_comes_too_slowly_is_a_problem_of_its_own(database_url: str) -> None:
     with _serving(database_url, _impatient(20, 0.3)) as (_, address), connected(address) as connection:
         connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
-        answer = read_to_end(connection)
-    assert statuses(answer) == [408]
+        answer = read_one(connection)
+        connection.sendall(LIVE)
+        assert statuses(answer + read_to_end(connection)) == [408]
     assert b"urn:taskward:problem:request-timeout" in answer
     assert b"\r\nconnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + b"Content-Length: 1000000\r\n\r\n{",
+        LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+        b"X\r\n\r\n",
+    ],
+)
+def test_a_connection_does_not_outlive_its_last_answer(
+    impatient: tuple[Service, Address], connection: socket.socket, sent: bytes
+) -> None:
+    connection.sendall(sent)
+    assert len(statuses(read_to_end(connection))) == 1
+    _wait_until_dropped(impatient[0], connection)
 
 
 LIST = b"GET /v1/tasks?limit=200 HTTP/1.1\r\nHost: x\r\nX-User-Id: reader\r\n\r\n"
@@ -127,10 +153,7 @@ def test_a_client_that_does_not_read_is_dropped(database_url: str, many_megabyte
         _unread(address, LIST) as connection,
     ):
         service.wait_for('"request"')
-        here = connection.getsockname()
-        until = monotonic() + PATIENCE_SECONDS
-        while any(other.raddr == here for other in psutil.Process(service.process.pid).net_connections("tcp")):
-            assert monotonic() < until, "it is held"
+        _wait_until_dropped(service, connection)
         received = 0
         with contextlib.suppress(ConnectionResetError):
             while data := connection.recv(65536):
