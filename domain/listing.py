@@ -30,7 +30,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Asks for up to `limit` tasks after a position, in one state only if `completed` is set. Raises `InvalidValue`."""
+    """Asks for up to `limit` tasks that follow `after`. `completed` keeps only one state. Raises `InvalidValue`."""
 
     limit: int = PAGE_LIMIT_DEFAULT
     after: Position | None = None

@@ -47,7 +47,7 @@ class InMemoryTaskRepository(TaskRepository):
             raise TaskNotFound from None
 
     async def list(self, owner: UserId, query: ListQuery = FIRST_PAGE) -> TaskPage:
-        found = [task for (whose, _), task in self.stored.items() if whose == owner]
+        found = [task for (user, _), task in self.stored.items() if user == owner]
         if query.completed is not None:
             found = [task for task in found if task.completed is query.completed]
         found.sort(key=_sort_key, reverse=query.order is Order.NEWEST)
@@ -88,7 +88,7 @@ class InMemoryTaskRepository(TaskRepository):
         return len(found)
 
     def _in_state(self, owner: UserId, *, completed: bool) -> Sequence[Task]:
-        return [task for (whose, _), task in self.stored.items() if whose == owner and task.completed is completed]
+        return [task for (user, _), task in self.stored.items() if user == owner and task.completed is completed]
 
     async def _get_expected(self, owner: UserId, task_id: UUID, expected: Versions | None) -> Task:
         task = await self.get(owner, task_id)

@@ -8,11 +8,12 @@ from sqlmodel import Field, SQLModel
 
 from domain.rules import DESCRIPTION_MAX, TITLE_MAX, USER_ID_MAX
 
-# The characters that str.strip() removes. Below, the control characters as a class of a regular expression.
+# The characters that str.strip() removes.
 WHITE_SPACE = (
     r"E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     r"\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'"
 )
+# A regular expression's class of all control characters but U+0000, which PostgreSQL cannot store.
 CONTROL = r"'[\u0001-\u001f\u007f-\u009f]'"
 # PostgreSQL accepts times outside these bounds, but Python cannot read them back.
 WITHIN_PYTHONS_CALENDAR = "created_at >= '0001-01-02 00:00:00+00' AND updated_at < '9999-12-31 00:00:00+00'"

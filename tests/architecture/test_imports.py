@@ -104,7 +104,7 @@ def test_every_package_is_under_contract() -> None:
     assert layers == packages
 
 
-def test_the_composition_root_and_commands_without_the_application_name_an_adapter() -> None:
+def test_only_the_root_and_commands_name_an_adapter() -> None:
     importers = {
         str(file.relative_to(ROOT))
         for module in ("entrypoints", "migrations")

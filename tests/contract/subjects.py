@@ -68,7 +68,7 @@ class FakeStorage:
         self._stored = fake.stored
 
     def tasks_of(self, owner: UserId) -> list[Task]:
-        return [task for (whose, _), task in self._stored.items() if whose == owner]
+        return [task for (user, _), task in self._stored.items() if user == owner]
 
     def set_times(self, task: Task, created_at: datetime, updated_at: datetime) -> None:
         self._stored[task.owner, task.id] = replace(task, created_at=created_at, updated_at=updated_at)

@@ -270,7 +270,7 @@ class RandomOperations(RuleBasedStateMachine):
             after = page.next
             if after is None:
                 break
-        mine = {task for (whose, _), task in self.model.stored.items() if whose == owner}
+        mine = {task for (user, _), task in self.model.stored.items() if user == owner}
         assert len(walked) == len(set(walked))
         assert set(walked) == {task for task in mine if completed in {None, task.completed}}
 

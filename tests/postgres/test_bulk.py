@@ -1,4 +1,4 @@
-"""Changes of all of a user's tasks, however many and slow they are, hold up nobody else."""
+"""Bulk changes: however many and slow they are, they delay no other user."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from domain.task import TaskChanges, TaskDraft, UserId
 from tests.executors import executor, running
 
 
-async def test_a_change_of_all_tasks_locks_no_other_users(
+async def test_a_bulk_change_locks_no_other_users(
     database_url: str, out_of_band: psycopg.Connection, alice: UserId, bob: UserId
 ) -> None:
     async with running(executor(database_url)) as database:
@@ -27,10 +27,10 @@ async def test_a_change_of_all_tasks_locks_no_other_users(
             assert await tasks.update_all(bob, completed=False, to=True) == 2
             assert await tasks.count(bob) == TaskCounts(open=0, completed=2)
             assert await tasks.delete_all(bob, completed=True) == 2
-            assert await tasks.get(alice, hers.id) == hers  # her own reads wait for nothing either
+            assert await tasks.get(alice, hers.id) == hers  # alice's own reads do not wait, either
 
 
-async def test_one_users_changes_of_all_tasks_leave_connections_to_others(
+async def test_bulk_changes_leave_connections_to_others(
     database_url: str, out_of_band: psycopg.Connection, alice: UserId, bob: UserId
 ) -> None:
     async with running(executor(database_url, connections=2, queue=10, deadline=2)) as database:
@@ -42,6 +42,6 @@ async def test_one_users_changes_of_all_tasks_leave_connections_to_others(
             waiting = [asyncio.ensure_future(tasks.update_all(alice, completed=False, to=True)) for _ in range(3)]
             waiting.append(asyncio.ensure_future(tasks.delete_all(alice, completed=False)))
             while not database.usage()[0]:  # noqa: ASYNC110 - the executor announces nothing
-                await asyncio.sleep(0)  # until hers run: else bob would come first
+                await asyncio.sleep(0)  # until alice's run, or bob would come first
             assert await tasks.get(bob, his.id) == his
         assert sum(await asyncio.gather(*waiting)) == 1

@@ -185,7 +185,7 @@ async def test_never_more_logins_than_places(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(("statement", "asked"), [(BACKEND, 2), (SLEEP, 1)])
-async def test_a_read_whose_login_fails_is_tried_once_more(database_url: str, statement: Statement, asked: int) -> None:
+async def test_a_read_is_retried_after_a_failed_login(database_url: str, statement: Statement, asked: int) -> None:
     opened = 0
 
     async def fail_first(*, may_prepare: bool) -> Connection:

@@ -45,7 +45,7 @@ async def test_a_failed_statement_keeps_its_sound_connection(raising: DatabaseEx
     assert await backend(raising) == before
 
 
-async def test_a_connection_in_a_transaction_is_not_used_again(database_url: str) -> None:
+async def test_a_connection_in_a_transaction_is_replaced(database_url: str) -> None:
     async with running(executor_on(database_url, BEGIN)) as database:
         before = await backend(database)
         await database.run(BEGIN, {})
@@ -93,10 +93,10 @@ async def test_only_operations_beyond_the_queue_are_refused(database: DatabaseEx
 
 
 @pytest.mark.parametrize(
-    ("waited", "others_finish", "told"), [(1.0, 0, 1), (1.5, 0, 299), (1.5, 1, 1), (298.5, 0, 2), (300.5, 0, 1)]
+    ("waited", "others_finish", "seconds"), [(1.0, 0, 1), (1.5, 0, 299), (1.5, 1, 1), (298.5, 0, 2), (300.5, 0, 1)]
 )
 async def test_retry_after_is_a_second_unless_nothing_finishes(
-    database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch, waited: float, others_finish: int, told: int
+    database_url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch, waited: float, others_finish: int, seconds: int
 ) -> None:
     async with running(executor_on(database_url, PASS, connections=2, queue=0, deadline=300)) as database:
         monkeypatch.setattr(executor, "monotonic", lambda: 1000.0)
@@ -111,7 +111,7 @@ async def test_retry_after_is_a_second_unless_nothing_finishes(
             await backend(database)
         gate.open()
         await asyncio.gather(first, second)
-    assert refused.value.seconds == told
+    assert refused.value.seconds == seconds
 
 
 async def test_an_operation_finished_at_acceptance_counts(
@@ -296,7 +296,7 @@ async def test_one_locked_row_delays_no_other_task(
 
 
 @pytest.mark.parametrize(("connections", "at_once"), [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (7, 3)])
-async def test_at_most_half_of_the_connections_serve_one_resource(
+async def test_one_resource_gets_half_of_the_connections(
     database_url: str, gate: Gate, connections: int, at_once: int
 ) -> None:
     async with running(executor_on(database_url, PASS, connections=connections, queue=20, deadline=20)) as database:

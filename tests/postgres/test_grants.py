@@ -66,7 +66,7 @@ async def test_the_guides_grants_allow_nothing_more(serving_url: str, statement:
         connection.execute(statement.encode())
 
 
-async def test_citus_may_name_every_column_of_a_new_task(serving_url: str, alice: UserId) -> None:
+async def test_citus_may_insert_every_column(serving_url: str, alice: UserId) -> None:
     given = {"user_id": sql.Literal(alice.value), "title": sql.Literal("x")}
     names = [column.name for column in TaskRow.metadata.tables["tasks"].columns]
     insert = sql.SQL("insert into tasks ({}) values ({})").format(

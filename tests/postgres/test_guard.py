@@ -1,4 +1,4 @@
-"""The guard: a serving connection sends only the texts on its list, whoever built another."""
+"""The guard: a serving connection sends only the texts on its list, whoever built the others."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -74,7 +74,7 @@ def test_upgrading_twice_changes_nothing(empty_database_url: str) -> None:
         assert (fingerprint(connection), connection.execute(everything).fetchall()) == before
 
 
-def test_a_database_of_a_later_release_is_left_alone(empty_database_url: str) -> None:
+def test_a_later_releases_database_is_left_alone(empty_database_url: str) -> None:
     engine = create_migration_engine(empty_database_url)
     upgrade(engine)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:

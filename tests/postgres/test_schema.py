@@ -125,7 +125,7 @@ def test_every_space_that_python_strips_is_refused(out_of_band: psycopg.Connecti
     assert len(refused) >= 29
 
 
-def test_every_control_character_in_a_user_id_is_refused(out_of_band: psycopg.Connection) -> None:
+def test_every_control_character_in_user_ids_is_refused(out_of_band: psycopg.Connection) -> None:
     refused = {ascii(control): refusal(out_of_band, {"user_id": f"x{control}x"}) for control in CONTROL}
     assert refused == dict.fromkeys(refused, "ck_tasks_user_id_without_control_characters")
     assert len(refused) == 64

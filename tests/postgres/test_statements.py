@@ -28,7 +28,7 @@ async def tasks(wire: Wire, request: pytest.FixtureRequest) -> AsyncIterator[Tas
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_an_operation_is_one_statement_in_one_round_trip(
+async def test_an_operation_takes_one_statement_and_round_trip(
     tasks: TaskRepository, wire: Wire, alice: UserId, name: str
 ) -> None:
     mine, _ = await tasks.add(alice, TaskDraft("x"))
@@ -62,7 +62,7 @@ CHANGES = re.compile(
 
 
 @pytest.mark.parametrize("statement", statements.ALL, ids=lambda statement: statement.text)
-def test_every_statement_binds_the_owner_and_returns_it_first(statement: Statement) -> None:
+def test_every_statement_binds_and_returns_the_owner(statement: Statement) -> None:
     counting = re.fullmatch(r"WITH changed AS \((.+)\) (SELECT .+)", statement.text)
     for part in counting.groups() if counting else (statement.text,):
         returned = re.search(r"^SELECT (.*?) FROM|RETURNING (.*)$", part)

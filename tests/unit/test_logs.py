@@ -36,7 +36,7 @@ def _fail() -> None:
 
 
 @each_logger
-def test_an_event_is_a_json_object_on_one_line(logged: LoggedLines, log: Any) -> None:
+def test_an_event_is_one_line_of_json(logged: LoggedLines, log: Any) -> None:
     hard = 'a\nb\r\u2028\x00"\\é\ud800'
     log.warning(hard)
     log.error("second")

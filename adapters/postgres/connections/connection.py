@@ -78,7 +78,7 @@ class Connection:
     async def stop(self, has_ended: asyncio.Event) -> None:
         """End the running statement: cancel it on the server, or cut the connection if that does not work."""
         for _ in range(CANCEL_ATTEMPTS):  # a cancel that overtakes its statement is lost
-            with contextlib.suppress(psycopg.Error, OSError):  # or this process has no file descriptor left
+            with contextlib.suppress(psycopg.Error, OSError):  # OSError: no file descriptor is left
                 await self._driver.cancel_safe(timeout=CANCEL_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CANCEL_SECONDS):

@@ -39,7 +39,7 @@ async def _are_tracked(driver: "psycopg.AsyncConnection[Any]") -> bool:
             for name in untracked:  # the next client of the server connection must not find it
                 await driver.execute(sql.SQL("deallocate {}").format(sql.Identifier(name)), prepare=False)
     except (psycopg.errors.DuplicatePreparedStatement, psycopg.errors.InvalidSqlStatementName):
-        return False  # another client left one
+        return False  # another client left a statement of that name
     finally:
         driver.prepare_threshold = None
     return bool(names) and not untracked

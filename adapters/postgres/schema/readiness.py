@@ -1,4 +1,4 @@
-"""Whether the database can serve tasks: asked before serving, and again by readiness probes."""
+"""Checks whether the database can serve tasks: before the service starts, and for readiness probes."""
 
 import re
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ _QUOTED_NAMES: Final = re.compile("\"[^\"]*\"|'[^']*'")
 
 
 class _Attempts(Thread):
-    """Tries until it succeeds or never can. Runs in its own thread, since no timeout of the driver limits all of it."""
+    """Tries until it succeeds or never can. It is a thread, since no timeout of the driver limits the whole attempt."""
 
     def __init__(self, parameters: dict[str, Any], *, schema: bool) -> None:
         super().__init__(daemon=True)
@@ -41,7 +41,7 @@ class _Attempts(Thread):
             sleep(RETRY_SECONDS)  # a server does not announce that it is ready
 
     def _is_settled(self) -> bool:
-        """Try once. Returns whether to stop: it succeeded, or never can."""
+        """Try once. Returns whether to stop, since it succeeded or never can."""
         try:
             self._ask()
         except psycopg.Error as error:
