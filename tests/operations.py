@@ -18,7 +18,7 @@ Call = Callable[[TaskRepository, UserId, UUID], Coroutine[Any, Any, object]]
 Change = Callable[[TaskRepository, UserId, UUID, Versions | None], Coroutine[Any, Any, Any]]
 
 _LATE = Position(datetime(2999, 1, 1, tzinfo=UTC), uuid4())
-CHANGE_ONE: dict[str, Change] = {
+CALLS_THAT_CHANGE_ONE: dict[str, Change] = {
     "update one field": lambda tasks, owner, task_id, expected: tasks.update(
         owner, task_id, TaskChanges(title="New"), expected=expected
     ),
@@ -37,11 +37,11 @@ def _unconditional(change: Change) -> Call:
     return lambda tasks, owner, task_id: change(tasks, owner, task_id, None)
 
 
-ON_ONE_TASK: dict[str, Call] = {
+CALLS_ON_ONE_TASK: dict[str, Call] = {
     "get": lambda tasks, owner, task_id: tasks.get(owner, task_id),
-    **{name: _unconditional(change) for name, change in CHANGE_ONE.items()},
+    **{name: _unconditional(change) for name, change in CALLS_THAT_CHANGE_ONE.items()},
 }
-CALLS: dict[str, Call] = ON_ONE_TASK | {
+CALLS: dict[str, Call] = CALLS_ON_ONE_TASK | {
     "add": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x")),
     "add once": lambda tasks, owner, _: tasks.add(owner, TaskDraft("x"), key=IdempotencyKey("k")),
     "list": lambda tasks, owner, _: tasks.list(owner),

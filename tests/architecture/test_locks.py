@@ -35,6 +35,6 @@ def test_every_lock_installs_the_tested_versions(name: str) -> None:
 @pytest.mark.parametrize("name", NODE_LOCKS)
 def test_node_packages_have_hashes_and_no_registry(name: str) -> None:
     packages = json.loads((ROOT / name).read_text())["packages"]
-    del packages[""]  # this checkout's own
+    del packages[""]  # the checkout itself
     assert packages
     assert all("integrity" in package and "resolved" not in package for package in packages.values())

@@ -10,10 +10,10 @@ from domain.errors import TaskChanged, TaskNotFound
 from domain.repository import TaskRepository
 from domain.task import TaskDraft, UserId
 from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
-from tests.operations import CHANGE_ONE, Change
+from tests.operations import CALLS_THAT_CHANGE_ONE, Change
 
 
-@pytest.mark.parametrize("change", CHANGE_ONE.values(), ids=CHANGE_ONE)
+@pytest.mark.parametrize("change", CALLS_THAT_CHANGE_ONE.values(), ids=CALLS_THAT_CHANGE_ONE)
 class ConditionContract:
     async def test_any_expected_version_allows_the_change(
         self, tasks: TaskRepository, storage: Storage, alice: UserId, change: Change
@@ -60,7 +60,7 @@ class ConditionContract:
             *(change(tasks, alice, task.id, expected) for _ in range(20)), return_exceptions=True
         )
         refused = [outcome for outcome in outcomes if isinstance(outcome, TaskChanged | TaskNotFound)]
-        changes_nothing = change is CHANGE_ONE["update nothing"]
+        changes_nothing = change is CALLS_THAT_CHANGE_ONE["update nothing"]
         assert len(refused) == (0 if changes_nothing else 19)
 
 

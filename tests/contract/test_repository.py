@@ -14,7 +14,7 @@ from domain.listing import ListQuery, Order, Position, TaskPage
 from domain.repository import TaskRepository
 from domain.task import Task, TaskChanges, TaskDraft, UserId
 from tests.contract.subjects import OnDistributedKey, OnFake, OnPgBouncer, OnPostgres, Storage
-from tests.operations import ON_ONE_TASK
+from tests.operations import CALLS_ON_ONE_TASK
 
 SIMILAR_USER_IDS = (
     "alice",
@@ -165,7 +165,7 @@ class RepositoryContract:
             await tasks.get(alice, task.id)
 
     async def test_an_unknown_task_is_not_found(self, tasks: TaskRepository, alice: UserId) -> None:
-        for call in ON_ONE_TASK.values():
+        for call in CALLS_ON_ONE_TASK.values():
             with pytest.raises(TaskNotFound):
                 await call(tasks, alice, uuid4())
 
@@ -173,7 +173,7 @@ class RepositoryContract:
         self, tasks: TaskRepository, storage: Storage, alice: UserId, bob: UserId
     ) -> None:
         task, _ = await tasks.add(alice, TaskDraft("Mine", "and only mine"))
-        for call in ON_ONE_TASK.values():
+        for call in CALLS_ON_ONE_TASK.values():
             with pytest.raises(TaskNotFound):
                 await call(tasks, bob, task.id)
         assert storage.tasks_of(alice) == [task]

@@ -34,6 +34,8 @@ _REPLACEMENTS: dict[type[ast.AST], Any] = {
     ast.Pow: ast.Mult,
 }
 _ONLY_FOR_TYPES = {"TypeVar", "Literal", "Callable", "cast"}
+_FALSY = {"None", "False"}
+"""Texts that an `if` cannot tell apart."""
 _NOT_AT_RUN_TIME = {"annotation", "returns", "bases"}
 
 
@@ -129,10 +131,7 @@ def _of_values(node: Place) -> Iterator[str]:
 
 def _of_statements(node: Place) -> Iterator[str]:
     match node:
-        case ast.Return(value=ast.expr() as value) if ast.unparse(value) not in {
-            "None",
-            "False",
-        }:  # same to an `if`
+        case ast.Return(value=ast.expr() as value) if ast.unparse(value) not in _FALSY:
             yield "return None"
         case ast.Expr(value=ast.Yield()):
             return

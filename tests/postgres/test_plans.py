@@ -103,6 +103,6 @@ def test_one_task_is_found_by_the_primary_key(planner: psycopg.Connection, key: 
 @pytest.mark.parametrize("statement", [statements.COUNT, statements.UPDATE_ALL, statements.DELETE_ALL], ids=str)
 def test_a_users_tasks_are_found_by_an_index(planner: psycopg.Connection, statement: Statement) -> None:
     with planner.transaction():
-        planner.execute("set local enable_seqscan = off")  # which would be cheaper for a fifth of a small table
+        planner.execute("set local enable_seqscan = off")  # it would be cheaper for a fifth of a small table
         (condition,) = [node["Index Cond"] for node in plan(planner, statement) if "Index Cond" in node]
     assert condition.startswith("((user_id)::text = ")

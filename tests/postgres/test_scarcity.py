@@ -22,7 +22,7 @@ FAULT = OSError(errno.EMFILE, "Too many open files")
 @contextmanager
 def no_descriptor_left() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with open(os.devnull) as lowest_free:  # noqa: PTH123 - its number counts
+    with open(os.devnull) as lowest_free:  # noqa: PTH123 - the test needs its number
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free.fileno(), hard))
     try:
         yield

@@ -17,7 +17,7 @@ from domain.errors import OwnershipViolation, TaskNotFound
 from domain.repository import TaskRepository
 from domain.task import TaskDraft, UserId
 from tests.executors import executor, running
-from tests.operations import CALLS, ON_ONE_TASK
+from tests.operations import CALLS, CALLS_ON_ONE_TASK
 from tests.postgres.wire import Wire
 
 
@@ -39,7 +39,7 @@ async def test_an_operation_takes_one_statement_and_round_trip(
     assert "user_id" in wire.statements[0]
 
 
-@pytest.mark.parametrize("name", ON_ONE_TASK)
+@pytest.mark.parametrize("name", CALLS_ON_ONE_TASK)
 async def test_foreign_and_missing_tasks_get_the_same_statement(
     tasks: TaskRepository, wire: Wire, alice: UserId, bob: UserId, name: str
 ) -> None:

@@ -301,7 +301,7 @@ def test_a_full_disk_keeps_its_lines() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     output = configure_logging("info", "json", descriptor=full)
     structlog.get_logger().info("kept")
-    with tempfile.TemporaryFile() as file:  # room again
+    with tempfile.TemporaryFile() as file:  # the disk has room again
         os.dup2(file.fileno(), full)
         output.flush()
         file.seek(0)
