@@ -142,6 +142,7 @@ def test_durations_of_requests_are_a_histogram(watched: Watched) -> None:
     by_route = watched.collector.points("http.server.request.duration")
     created = by_route["POST", "/v1/tasks", 201, "http"]
     assert (created.count, sum(created.bucket_counts), created.explicit_bounds[0]) == (1, 1, 0.001)
+    assert 0 < created.sum <= seconds(watched.collector.spans_named("POST /v1/tasks")[0])
     assert by_route["POST", "/v1/tasks/{task_id}/toggle", 503, "http", "503"].count == 1
     assert by_route["GET", "/v1/tasks", 503, "http", "503"].count == 1
     assert sum(point.count for point in by_route.values()) == len(of_kind(watched, Span.SPAN_KIND_SERVER))
@@ -158,6 +159,8 @@ def test_durations_of_operations_are_a_histogram(watched: Watched) -> None:
         ("list", "StorageOverloaded", "StorageOverloaded"): 1,
         ("toggle", "StorageUnavailable", "StorageUnavailable"): 1,
     }
+    (added,) = [point for key, point in by_operation.items() if "add_once" in key]
+    assert added.sum == pytest.approx(seconds(watched.collector.spans_named("add_once tasks")[0]))
     assert all(point.sum > 0 for point in by_operation.values())
 
 
@@ -184,6 +187,10 @@ def test_the_version_is_the_same_wherever_it_shows(watched: Watched) -> None:
 
 def of_kind(watched: Watched, kind: int) -> list[Span]:
     return [span for span in watched.collector.spans() if span.kind == kind]
+
+
+def seconds(span: Span) -> float:
+    return (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
 
 
 def rows(span: Span) -> int:
