@@ -1,11 +1,17 @@
 """The loss of the database and its return: each is logged once, however many operations notice."""
 
+from uuid import uuid4
+
+import psycopg
 import pytest
 
-from domain.errors import StorageError, StorageUnavailable
+from adapters.postgres.connections import connection
+from adapters.postgres.repository import PostgresTaskRepository
+from domain.errors import StorageError, StorageUnavailable, TaskNotFound
 from domain.repository import TaskRepository
 from domain.task import TaskDraft, UserId
 from tests.conftest import LoggedLines
+from tests.executors import executor, running
 from tests.postgres.wire import Wire
 
 LOST = {"event": "database lost", "level": "warning", "error": "OperationalError"}
@@ -35,3 +41,30 @@ async def test_a_failed_statement_is_no_loss(logged: LoggedLines, wire_tasks: Ta
         await wire_tasks.add(alice, draft)
     await wire_tasks.add(alice, TaskDraft("x"))
     assert {line["event"] for line in logged()} == {"database"}
+
+
+async def test_a_loss_in_the_poolers_probe_is_logged_and_a_read_repeated(
+    database_url: str, alice: UserId, logged: LoggedLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = [psycopg.errors.ProtocolViolation("server conn crashed?") for _ in range(3)]  # as PgBouncer says it
+
+    async def probe(*_: object) -> bool:
+        if losses:
+            raise losses.pop()
+        return False
+
+    monkeypatch.setattr(connection, "is_safe_to_prepare", probe)
+    async with running(executor(database_url)) as database:
+        tasks = PostgresTaskRepository(database)
+        with pytest.raises(StorageUnavailable):
+            await tasks.get(alice, uuid4())
+        assert len(losses) == 1
+        with pytest.raises(TaskNotFound):
+            await tasks.get(alice, uuid4())
+    lines = [(line["event"], line.get("sqlstate")) for line in logged()]
+    assert lines == [
+        ("database lost", "08P01"),
+        ("database", "08P01"),
+        ("database regained", None),
+        ("database", None),
+    ]

@@ -96,6 +96,17 @@ def test_without_a_descriptor_for_a_new_worker_the_others_serve_until_there_is_o
         assert service.end() == 0
 
 
+def test_a_supervisor_that_can_start_no_worker_ends_with_exit_code_1(database_url: str) -> None:
+    with serving(database_url, **TWO) as (service, _):
+        service.wait_for('"ready"')
+        supervisor = psutil.Process(service.process.pid)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (3, supervisor.rlimit(psutil.RLIMIT_NOFILE)[1]))
+        for worker in workers_of(service):
+            worker.kill()
+        service.wait_for('"workers do not start"')
+        assert service.process.wait(PATIENCE_SECONDS) == 1
+
+
 BOUNDS = {"supervisor.py": "HUNG_SECONDS: Final = 60.0", "worker.py": "BEAT_SECONDS: Final = 5"}
 
 

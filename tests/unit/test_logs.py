@@ -5,11 +5,13 @@ import contextlib
 import json
 import logging
 import os
+import re
 import select
 import socket
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -28,6 +30,23 @@ each_form = pytest.mark.parametrize("form", ["json", "console"])
 each_logger = pytest.mark.parametrize(
     "log", [structlog.get_logger(), logging.getLogger("library")], ids=["own", "library"]
 )
+
+
+CHECKOUT = Path(__file__).parents[2]
+LOGGED = re.compile(r'(?:\blog|_log|get_logger\(\))(?:\.\w+)?\(\s*"([^"]+)"')
+EXPLAINED = re.compile(r"^\| ((?:`[a-z ]+`(?:, )?)+) \|", re.MULTILINE)
+
+
+def test_the_guide_explains_each_line_that_is_logged() -> None:
+    sources = [file for package in ("adapters", "entrypoints") for file in (CHECKOUT / package).rglob("*.py")]
+    logged_events = {event for file in sources for event in LOGGED.findall(file.read_text())}
+    guide = (CHECKOUT / "docs" / "operations.md").read_text()
+    _, _, section = guide.partition("## What the log lines mean")
+    explained = {
+        event for row in EXPLAINED.findall(section.partition("\n## ")[0]) for event in re.findall("`(.+?)`", row)
+    }
+    assert logged_events >= {"ready", "database", "request", "telemetry is off", "log lines dropped"}
+    assert logged_events == explained - {"event"}
 
 
 def _fail() -> None:
