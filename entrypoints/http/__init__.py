@@ -1,1 +1,1 @@
-"""The HTTP API. It knows the port and the core, never an adapter."""
+"""The HTTP API. It imports the domain and its port, never an adapter."""

@@ -1,4 +1,4 @@
-"""The FastAPI application, put together."""
+"""Assembles the FastAPI application."""
 
 from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
@@ -22,9 +22,9 @@ log = structlog.get_logger()
 DESCRIPTION: Final = """
 A multi-user to-do task service. A task belongs to exactly one user; for anybody else it does not exist.
 
-- **Identity**: every request on tasks names its user in a header, set by the layer in front that authenticates.
-- **Errors** are problems (RFC 9457), told apart by `type`; invalid input names each field and the rule that it breaks.
-- **No lost updates**: send the `ETag` of the task that you have read in `If-Match`.
+- **Identity**: every request on tasks names its user in a header, which the authenticating layer in front sets.
+- **Errors** are problems (RFC 9457) that differ by `type`; invalid input names each field and the rule it breaks.
+- **No lost updates**: send the task's `ETag` back in `If-Match`.
 - **Safe retries**: create with an `Idempotency-Key`.
 - **Paging**: follow `next_cursor`, or the `Link` header.
 - Every `GET` answers `HEAD`; unknown fields and query parameters are refused.
@@ -33,7 +33,7 @@ A multi-user to-do task service. A task belongs to exactly one user; for anybody
 
 class TaskwardApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """One layer around the framework's routes and error handling. Its other layers only take time."""
+        """Wrap the routes and their error handling in one layer. FastAPI's other layers would only cost time."""
         origins: Sequence[str] = self.state.cors_origins
         headers = (self.state.services.identity().header, *self.state.cors_headers)
         cors = Cors(origins, headers) if origins else None
@@ -62,24 +62,24 @@ def create_http_app(
     cors_headers: Sequence[str],
     own_hosts: Set[str] = frozenset(),
 ) -> FastAPI:
-    """The application on these services. Nothing is opened before its lifespan begins."""
+    """Return the application on these services. Nothing is opened before its lifespan starts."""
     app = TaskwardApp(
         title="Taskward",
         version=version("taskward"),
         description=DESCRIPTION.strip(),
         lifespan=_lifespan,
-        servers=[{"url": ".", "description": "The service that this document comes from."}],
+        servers=[{"url": ".", "description": "The service that serves this document."}],
         openapi_tags=[
             {"name": "tasks", "description": "The calling user's tasks."},
             {"name": "health", "description": "For load balancers and orchestrators."},
         ],
         contact={"name": "The operator of this service"},
         redirect_slashes=False,
-        docs_url=None,  # ours needs no internet access
+        docs_url=None,  # our page needs no internet access
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours exports nothing of what users write
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours exports nothing that users write
     )
-    app.dependency_overrides = MappingProxyType({})  # type: ignore[assignment]  # the container is overridden instead
+    app.dependency_overrides = MappingProxyType({})  # type: ignore[assignment]  # override the container instead
     app.state.services = services
     app.state.is_ending = False
     app.state.max_body_bytes = max_body_bytes
@@ -87,7 +87,7 @@ def create_http_app(
     app.state.cors_headers = cors_headers
     app.state.own_hosts = own_hosts
     for router in (tasks.router, lists.router, health.router, docs_page.router):
-        app.router.routes += router.routes  # included, they would be matched twice for each request
+        app.router.routes += router.routes  # include_router would match each request twice
     app.mount("/docs/assets", docs_page.ASSETS)
     error_handlers.install(app)
     return app

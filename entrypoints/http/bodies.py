@@ -1,4 +1,4 @@
-"""Request bodies, read strictly: by itself the parser takes the last of several equal fields, and NaN for a number."""
+"""Reads request bodies strictly. By itself the parser would keep the last of several equal fields and accept NaN."""
 
 import asyncio
 import json
@@ -10,11 +10,11 @@ from fastapi import Request
 from entrypoints.http.faults import invalid
 
 JSON: Final = "application/json"
-BODY_SECONDS: Final = 20.0
-"""Within which a body, all of it, has to come."""
 MERGE_PATCH: Final = "application/merge-patch+json"
+BODY_SECONDS: Final = 20.0
+"""How long the whole body may take to arrive."""
 NAMES_MAX: Final = 100
-"""Of fields in a body, of parameters in a query."""
+"""The most fields in a body, and the most parameters in a query."""
 
 
 class MalformedBody(Exception):
@@ -22,15 +22,15 @@ class MalformedBody(Exception):
 
 
 class BodyTooSlow(Exception):
-    """The rest of the body did not come in time."""
+    """The body did not arrive in time."""
 
 
 class BodyTooLarge(Exception):
-    """The body has more bytes than are allowed; the rest of it was not read."""
+    """The body has too many bytes. The rest of it was not read."""
 
 
 class UnsupportedMediaType(Exception):
-    """The body is of another kind than the route takes. Its text and its headers say what is."""
+    """The route does not accept this kind of body. The text and `headers` say what it accepts."""
 
     def __init__(self, text: str, headers: dict[str, str]) -> None:
         super().__init__(text)
@@ -38,23 +38,23 @@ class UnsupportedMediaType(Exception):
 
 
 async def read_json(request: Request, max_bytes: int) -> object:
-    """The value that the body is.
+    """Return the value of the body.
 
     Raises `MalformedBody`, `BodyTooSlow`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON
-    that could be understood in more than one way.
+    that is ambiguous, has too many names, or is nested too deeply.
     """
     headers = dict(request.scope["headers"])
     length = headers.get(b"content-length")
     if length == b"0" or (length is None and b"transfer-encoding" not in headers):
         raise MalformedBody
     is_patch = request.method == "PATCH"
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
-    if kind != JSON and not (is_patch and kind == MERGE_PATCH):
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if media_type != JSON and not (is_patch and media_type == MERGE_PATCH):
         accepted = {"Accept-Patch": f"{MERGE_PATCH}, {JSON}"} if is_patch else {}
         raise UnsupportedMediaType("Send the body as application/json and say so.", accepted)
     if b"content-encoding" in headers:
         raise UnsupportedMediaType("Send the body without a content encoding.", {"Accept-Encoding": "identity"})
-    if length is not None and int(length) > max_bytes:  # the server has refused what is no number
+    if length is not None and int(length) > max_bytes:  # the server refuses a length that is not a number
         raise BodyTooLarge
     body = bytearray()
     try:
@@ -74,11 +74,11 @@ async def read_json(request: Request, max_bytes: int) -> object:
 
 
 def parse(body: bytes) -> object:
-    """The value of a JSON text. Raises `MalformedBody` and `RequestValidationError`."""
+    """Return the value of a JSON text. Raises `MalformedBody` and `RequestValidationError`."""
     repeated: list[str] = []
     names = 0
 
-    def fields_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         nonlocal names
         names += max(1, len(pairs))
         if names > NAMES_MAX:
@@ -92,24 +92,24 @@ def parse(body: bytes) -> object:
         return fields
 
     try:
-        value = json.loads(body.decode(), object_pairs_hook=fields_of, parse_constant=_refuse, parse_float=_number)
+        value = json.loads(body.decode(), object_pairs_hook=read_object, parse_constant=_refuse, parse_float=_number)
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise MalformedBody from None
     except RecursionError:
         raise invalid("is nested too deeply", ("body",)) from None
     except ValueError:
         raise invalid("holds a number with too many digits", ("body",)) from None
-    if repeated and isinstance(value, dict):  # they are the outermost object's, which is read last
+    if repeated and isinstance(value, dict):  # of the outermost object, which is read last
         raise invalid("must be given once", *(("body", name) for name in repeated))
     return value
 
 
 def _number(text: str) -> int | float:
-    """2.0 is an integer (JSON Schema, section 4.2.3 of its core)."""
+    """Return an integer for 2.0 (JSON Schema Core, section 4.2.3)."""
     number = float(text)
     return int(number) if number.is_integer() else number
 
 
 def _refuse(_: str) -> None:
-    """NaN and Infinity."""
+    """Refuse NaN and Infinity."""
     raise MalformedBody

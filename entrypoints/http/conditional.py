@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110 sections 8.8.3 and 13): a task's ETag, and what If-Match and If-None-Match ask for."""
+"""Conditional requests (RFC 9110 sections 8.8.3 and 13): makes ETags, and reads If-Match and If-None-Match."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -15,24 +15,24 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-# Recipients must put up with empty elements of a list (section 5.6.1.2).
+# Recipients must accept empty elements in a list (section 5.6.1.2).
 _TAGS: Final = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*+[ \t,]*+")
 _ANY: Final = "*"
 TAGS_MAX: Final = 100
 
 
-def etag(task: Task) -> str:
-    """A strong entity tag: the microseconds of `updated_at`, which no two states of a task share."""
+def task_etag(task: Task) -> str:
+    """Return a strong entity tag: the microseconds of `updated_at`, which no two states of a task share."""
     return f'"{(task.version - _EPOCH) // _MICROSECOND}"'
 
 
-def etag_of(page: bytes) -> str:
-    """A strong entity tag of a page, by what it holds."""
+def page_etag(page: bytes) -> str:
+    """Return a strong entity tag: a hash of the page."""
     return f'"{urlsafe_b64encode(blake2b(page, digest_size=15).digest()).decode()}"'
 
 
 def _tags(lines: list[str] | None) -> list[str] | None:
-    """The entity tags of a header, however many lines it came in, or `None` for none or "any". Raises `ValueError`."""
+    """Return the entity tags in all lines of a header, or `None` for no header or `*`. Raises `ValueError`."""
     value = ", ".join(lines or ()).strip(" \t")
     if lines is None or value == _ANY:
         return None
@@ -44,7 +44,7 @@ def _tags(lines: list[str] | None) -> list[str] | None:
 
 
 def _versions(lines: list[str] | None) -> Versions | None:
-    """The versions that a strong comparison can match; a weak or foreign tag stands for none."""
+    """Return the versions that a strong comparison can match. A weak or unknown tag matches none."""
     tags = _tags(lines)
     return None if tags is None else frozenset(filter(None, map(_version, tags)))
 
@@ -57,8 +57,8 @@ def _version(tag: str) -> Version | None:
     return version if tag == f'"{(version - _EPOCH) // _MICROSECOND}"' else None
 
 
-def _opaque(lines: list[str] | None) -> frozenset[str] | None:
-    """Tags for a weak comparison, `*` among them."""
+def _weak_tags(lines: list[str] | None) -> frozenset[str] | None:
+    """Return the tags, or `*`, for a weak comparison; `None` without a header."""
     tags = _tags(lines)
     if tags is None:
         return None if lines is None else frozenset({_ANY})
@@ -76,20 +76,20 @@ IfMatch = Annotated[
     WithJsonSchema(_SCHEMA),
     Header(
         alias="If-Match",
-        description="Go on only if the task's `ETag` is among these; `*` stands for any.",
+        description="Proceed only if the task's `ETag` is one of these; `*` matches any.",
     ),
 ]
 IfNoneMatch = Annotated[
     frozenset[str] | None,
-    BeforeValidator(_opaque),
+    BeforeValidator(_weak_tags),
     WithJsonSchema(_SCHEMA),
     Header(
         alias="If-None-Match",
-        description="Answer 304 without a body if the `ETag` is still among these; `*` stands for any.",
+        description="Answer 304 without a body if the `ETag` is still one of these; `*` matches any.",
     ),
 ]
 
 
 def is_known(tag: str, known: frozenset[str] | None) -> bool:
-    """Whether the caller has this very state already."""
+    """Whether the caller already has this state."""
     return known is not None and not known.isdisjoint({_ANY, tag})

@@ -1,4 +1,4 @@
-"""Cross-origin access for browsers: from the origins that the operator lists, and no other."""
+"""Cross-origin access for browsers, only from the origins that the operator lists."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,12 +10,12 @@ _REQUEST_HEADERS: Final = ("Content-Type", "Idempotency-Key", "If-Match", "If-No
 _EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Location, Link, X-Request-Id, Retry-After")
 _VARY: Final = (b"vary", b"Origin")
 _MAX_AGE_SECONDS: Final = 7200
-"""The longest for which Chromium keeps the answer to a preflight."""
+"""Chromium keeps the answer to a preflight no longer than this."""
 
 
 class Cors:
     def __init__(self, origins: Sequence[str], request_headers: Sequence[str]) -> None:
-        """The origins may send these headers besides those that the API itself knows."""
+        """The origins may send `request_headers`, and the headers that the API itself uses."""
         self._origins = frozenset(origin.encode() for origin in origins)
         self._preflight = {
             "Access-Control-Allow-Methods": _METHODS,
@@ -27,11 +27,11 @@ class Cors:
         return request.get(b"origin") in self._origins
 
     def headers(self, request: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-        """What each answer carries. Caches have to know the difference even where the origin is not allowed."""
+        """Return the headers of every answer. Even one to another origin says that it varies, for caches."""
         if not self.allows(request):
             return [_VARY]
         return [(b"access-control-allow-origin", request[b"origin"]), _EXPOSED, _VARY]
 
     def preflight(self) -> Response:
-        """The answer to a preflight of an allowed origin. Whether that is enough the browser judges."""
+        """Return the answer to an allowed origin's preflight. The browser decides whether it suffices."""
         return Response(status_code=204, headers=self._preflight)

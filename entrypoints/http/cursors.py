@@ -1,4 +1,7 @@
-"""Opaque cursor <-> position in a listing. It holds no secret and no owner: whose tasks follow is the identity's."""
+"""Turns a position in a list into an opaque cursor and back.
+
+A cursor holds no secret and no owner: the identity decides whose tasks are listed.
+"""
 
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -14,18 +17,18 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _POSITION: Final = struct.Struct(">q16s")
 _CHECKED: Final = struct.Struct(f">{_POSITION.size}sI")
 _SEED: Final = {Order.NEWEST: 0, Order.OLDEST: 1}
-"""Goes into the checksum, so that a cursor belongs to its order."""
+"""Part of the checksum, so that a cursor is valid for its order only."""
 LENGTH: Final = 38
 
 
 def encode(position: Position, order: Order) -> str:
-    """`LENGTH` characters, fit for a URL as they are. The checksum tells a typing slip from a cursor."""
+    """Return `LENGTH` URL-safe characters. Their checksum reveals a typing error."""
     packed = _POSITION.pack((position.created_at - _EPOCH) // _MICROSECOND, position.id.bytes)
     return urlsafe_b64encode(_CHECKED.pack(packed, crc32(packed, _SEED[order]))).decode().rstrip("=")
 
 
 def decode(cursor: str, order: Order) -> Position:
-    """The position that `encode` was given with this order. Raises `ValueError`."""
+    """Return the position that `encode` was given with this order. Raises `ValueError`."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         packed, _ = _CHECKED.unpack(urlsafe_b64decode(padded))

@@ -1,4 +1,4 @@
-"""What routes ask for. The application's state holds the container, and routes see of it what `Services` says."""
+"""The dependencies of routes. The application's state holds the container; routes see it as `Services`."""
 
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
@@ -18,11 +18,11 @@ from entrypoints.http.identity import Identity
 class Readiness(Protocol):
     @abstractmethod
     async def check(self) -> None:
-        """Raises a `StorageError` where tasks cannot be served."""
+        """Raise a `StorageError` if tasks cannot be served."""
 
 
 class Services(Protocol):
-    """What the HTTP side needs of the composition root; asked anew for each request, so that it can be overridden."""
+    """What HTTP needs from the container. It is asked for each request, so that an override takes effect."""
 
     @abstractmethod
     def tasks(self) -> TaskRepository: ...
@@ -35,7 +35,7 @@ class Services(Protocol):
 
     @abstractmethod
     def resources(self) -> AbstractAsyncContextManager[None]:
-        """Entered before the first request is served, left after the last."""
+        """Return a context. It is entered before the first request and left after the last."""
 
 
 def identity_of(request: Request) -> Identity:
@@ -44,7 +44,7 @@ def identity_of(request: Request) -> Identity:
 
 
 class IdentityScheme(SecurityBase):
-    """The caller's identity. OpenAPI learns here that there is one, and from `Identity.scheme` what it is like."""
+    """Returns the caller. It marks the route as secured in OpenAPI; `Identity.scheme` describes how."""
 
     def __init__(self) -> None:
         self.scheme_name = "UserId"
@@ -54,7 +54,7 @@ class IdentityScheme(SecurityBase):
         return await identity_of(request)(request)
 
 
-# The functions are `async` though they wait for nothing: the framework would run plain ones on its thread pool.
+# These functions are `async` although they wait for nothing: FastAPI runs plain functions on its thread pool.
 
 
 async def _tasks(request: Request) -> TaskRepository:
@@ -64,7 +64,7 @@ async def _tasks(request: Request) -> TaskRepository:
 
 async def _readiness(request: Request) -> Readiness:
     if request.app.state.is_ending:
-        raise StorageUnavailable("the process ends")
+        raise StorageUnavailable("the process is stopping")
     services: Services = request.app.state.services
     return services.readiness()
 

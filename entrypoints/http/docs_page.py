@@ -1,4 +1,4 @@
-"""The documentation page, with all that it needs from this same origin: it works with no internet access."""
+"""The documentation page. It loads everything from its own origin, so it needs no internet access."""
 
 from pathlib import Path
 from typing import Final
@@ -10,11 +10,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 _PATH_MAX: Final = 200
-"""Looking for a path on the disk takes longer the longer it is."""
+"""The longer a path, the longer the disk takes to look it up."""
 
 
 class _Assets(StaticFiles):
-    """Whole files only: what is wrong with a range would not be answered as a problem."""
+    """Serves whole files only, since Starlette's answer to a bad range is not a problem."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if len(scope["path"]) > _PATH_MAX:
@@ -23,7 +23,7 @@ class _Assets(StaticFiles):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-# The page has a script in its text. Nothing it loads or asks is of another origin.
+# The page has an inline script. It loads and requests nothing from another origin.
 _POLICY: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -41,7 +41,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def root(request: Request) -> Response:
-    """Where the documents are. Relative, as all that follows, so that it holds behind a path prefix."""
+    """Point to the documents. All references are relative, so that they work behind a path prefix."""
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("docs", 303)
     return JSONResponse({"documentation": "docs", "openapi": "openapi.json"})

@@ -1,4 +1,4 @@
-"""From what was raised, anywhere below, to the problem that the caller is told."""
+"""Turns each exception into the problem that the caller receives."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -39,7 +39,7 @@ from entrypoints.http.problems import (
 )
 
 ERRORS_MAX: Final = 100
-"""How many faults are named: an answer must not be many times its request."""
+"""The most faults in one answer, so that it is not many times as large as its request."""
 
 _BY_ERROR: Final[dict[type[Exception], Problem]] = {
     MalformedBody: MALFORMED_BODY,
@@ -54,12 +54,12 @@ _BY_ERROR: Final[dict[type[Exception], Problem]] = {
     StorageUnavailable: DATABASE_UNAVAILABLE,
     StorageOutdated: SCHEMA_OUTDATED,
 }
-"""What is the same each time it happens; the handlers below fill in what depends on the request."""
+"""Errors whose answer is always the same. The handlers below answer those that depend on the request."""
 
 
 def install(app: FastAPI) -> None:
     for error, problem in _BY_ERROR.items():
-        app.exception_handler(error)(_always(problem))
+        app.exception_handler(error)(_answer_with(problem))
     app.exception_handler(StorageOverloaded)(_overloaded)
     app.exception_handler(UnsupportedMediaType)(_unsupported_media_type)
     app.exception_handler(IdentityRequired)(_identity_required)
@@ -68,7 +68,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(405)(_method_not_allowed)
 
 
-def _always(problem: Problem) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+def _answer_with(problem: Problem) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
     async def respond(request: Request, _: Exception) -> JSONResponse:
         return problem.response(request)
 
@@ -99,7 +99,7 @@ async def _not_found(request: Request, _: Exception) -> JSONResponse:
 
 
 async def _method_not_allowed(request: Request, _: Exception) -> JSONResponse:
-    """The framework names the methods of the first route on the path alone."""
+    """Name all methods of the path. The framework would name only those of its first route."""
     path = getattr(request.scope.get("route"), "path_format", None)
     methods = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": ...})}
     if "GET" in methods:

@@ -1,4 +1,4 @@
-"""What is wrong with a request's values: where it stands, and the rule that it breaks."""
+"""Describes invalid values in a request: where each one is, and which rule it breaks."""
 
 from typing import Any, Final
 from urllib.parse import quote
@@ -6,16 +6,16 @@ from urllib.parse import quote
 from fastapi.exceptions import RequestValidationError
 
 Place = tuple[str, ...]
-"""Where a value stands in a request: ("header", "If-Match"), ("query", "limit"), ("body",) for all of the body."""
+"""Where a value is in a request: ("header", "If-Match"), ("query", "limit"), ("body",) for the whole body."""
 
 
 def invalid(reason: str, *places: Place) -> RequestValidationError:
-    """To be raised where the values at these places break a rule that no model states."""
+    """Return the error to raise if the values at these places break a rule that no model states."""
     return RequestValidationError([{"type": "taskward", "loc": place, "msg": reason} for place in places])
 
 
 def pointer(location: tuple[int | str, ...]) -> str:
-    """A JSON pointer (RFC 6901) into the body as a URI fragment, or the parameter's name."""
+    """Return a JSON pointer (RFC 6901) into the body as a URI fragment, or the parameter's name."""
     place, *path = location
     if place != "body":
         return f"{place}: {'.'.join(map(str, path))}" if path else str(place)
@@ -31,20 +31,20 @@ _RULES: Final = {
     "model_attributes_type": "must be an object",
     "invalid_key": "must have names without lone surrogates",
 }
-"""By the framework's name for a fault, in our own words."""
-_FIELDS: Final = {
+"""Our words for a fault, by the framework's name for it."""
+_TASK_FIELDS: Final = {
     **dict.fromkeys(("id", "created_at", "updated_at", "etag"), "is the service's own: leave it out"),
     **dict.fromkeys(("title", "description", "completed"), "cannot be set here"),
 }
-"""What a client that knows tasks may send, but not where it did."""
+"""What is wrong if a body has a field of a task that it must not have."""
 
 
 def rule(fault: dict[str, Any]) -> str:
-    """The rule that was broken, without the value that broke it."""
+    """Return the broken rule, without the value that breaks it."""
     if fault["type"] in {"taskward", "value_error"}:
         broken = fault["ctx"]["error"] if "ctx" in fault else fault["msg"]
         return str(getattr(broken, "reason", broken))
     if fault["type"] == "extra_forbidden":
         place, name = fault["loc"]
-        return "is not known here" if place == "query" else _FIELDS.get(name, "is not a field of a task")
+        return "is not known here" if place == "query" else _TASK_FIELDS.get(name, "is not a field of a task")
     return _RULES[fault["type"]]

@@ -1,4 +1,4 @@
-"""For load balancers and orchestrators: does the process run, and can it serve tasks? Neither asks who calls."""
+"""Says whether the process runs and can serve tasks, for load balancers. Needs no identity."""
 
 import asyncio
 from typing import Literal
@@ -33,13 +33,13 @@ class Health(BaseModel):
 
 @router.get("/live")
 async def live() -> Health:
-    """The process runs. Does not ask the database."""
+    """Check that the process runs. Does not ask the database."""
     return Health()
 
 
 @router.get("/ready", responses=openapi.problems(DATABASE_UNAVAILABLE, OVERLOADED, SCHEMA_OUTDATED))
 async def ready(readiness: ReadinessCheck) -> Health:
-    """The database answers and its schema is current."""
+    """Check that the database answers and its schema is current."""
     try:
         async with asyncio.timeout(READINESS_SECONDS):
             await readiness.check()

@@ -1,4 +1,4 @@
-"""The header that makes a retry of a creation safe."""
+"""The `Idempotency-Key` header, which makes it safe to repeat a creation."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ def _one_key(lines: list[str]) -> tuple[IdempotencyKey, ...]:
     return tuple(IdempotencyKey(line) for line in lines)
 
 
-# A sequence, so that a repeated header is not taken for a single one.
+# A tuple, so that a repeated header is not mistaken for a single one.
 IdempotencyKeys = Annotated[
     tuple[IdempotencyKey, ...] | None,
     BeforeValidator(_one_key),
@@ -23,7 +23,7 @@ IdempotencyKeys = Annotated[
     ),
     Header(
         alias="Idempotency-Key",
-        description=f"Makes a retry safe: 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters, new for each task. "
-        "Holds as long as the task exists.",
+        description=f"Makes a retry safe as long as the task exists: 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII "
+        "characters, new for each task.",
     ),
 ]

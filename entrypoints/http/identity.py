@@ -1,4 +1,4 @@
-"""Who calls: the user id that the calling layer puts into a header."""
+"""The caller's identity: a user id that the layer in front puts into a header."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -10,30 +10,30 @@ from domain.errors import InvalidValue
 from domain.task import UserId
 
 USER_ID_HEADER: Final = "X-User-Id"
-"""Unless the operator has given it another name."""
+"""The default; the operator may choose another name."""
 
 
 class IdentityRequired(Exception):
-    """The request does not say who the user is. Its text says what is expected."""
+    """The request does not say who the user is. The text says what to send."""
 
 
 class Identity(Protocol):
-    """Tells the user from the request."""
+    """Reads the user id from a request."""
 
     header: str
-    """The one that carries it: answers vary on it."""
+    """The header that carries the id. Answers vary on it."""
     challenge: str
-    """What `WWW-Authenticate` asks of a request that does not tell."""
+    """The value of `WWW-Authenticate` in a 401."""
     scheme: Mapping[str, str]
-    """OpenAPI's security scheme object for it."""
+    """The security scheme object in OpenAPI."""
 
     @abstractmethod
     async def __call__(self, request: Request) -> UserId:
-        """Raises `IdentityRequired`."""
+        """Return the caller's user id. Raises `IdentityRequired`."""
 
 
 class HeaderIdentity(Identity):
-    """Trusts the header: whoever stands in front must authenticate the user and set it, or strip it."""
+    """Trusts the header. The layer in front must authenticate the user and set the header, or strip it."""
 
     def __init__(self, header: str) -> None:
         self.header = header

@@ -1,4 +1,4 @@
-"""The routes on a user's tasks together: pages, counts, and changes of all tasks in one state."""
+"""The routes on many tasks: pages, counts, and changes of all tasks in one state."""
 
 from typing import Annotated
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from entrypoints.http import cursors, openapi, schemas
 from entrypoints.http.bodies import JSON
-from entrypoints.http.conditional import IfNoneMatch, etag_of, is_known
+from entrypoints.http.conditional import IfNoneMatch, is_known, page_etag
 from entrypoints.http.dependencies import CurrentUser, Tasks
 from entrypoints.http.queries import PageQuery, StateQuery
 from entrypoints.http.route import task_router
@@ -28,17 +28,17 @@ async def list_tasks(
 ) -> Response:
     """List the calling user's tasks.
 
-    Go on with the `cursor` that `next_cursor` or the `Link` header names. Walking so yields every task that existed
-    throughout exactly once, whatever is added or removed meanwhile. `If-None-Match` with a page's `ETag` answers 304 as
-    long as the page holds the same.
+    For the next page, send `next_cursor` as `cursor`, or follow the `Link` header. The pages show every task that
+    existed throughout exactly once, whatever is added or removed meanwhile. With a page's `ETag` in `If-None-Match` the
+    answer is 304 while the page is unchanged.
     """
-    page = await tasks.list(user, query.asked())
+    page = await tasks.list(user, query.list_query())
     cursor = cursors.encode(page.next, query.order) if page.next else None
-    body = to_json(schemas.page(page.items, cursor))
-    headers = {"ETag": etag_of(body)}
+    body = to_json(schemas.page_body(page.items, cursor))
+    headers = {"ETag": page_etag(body)}
     if cursor:
-        following = urlencode({**request.query_params, "cursor": cursor})
-        headers["Link"] = f'<?{following}>; rel="next"'
+        next_query = urlencode({**request.query_params, "cursor": cursor})
+        headers["Link"] = f'<?{next_query}>; rel="next"'
     if is_known(headers["ETag"], known):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=JSON)
@@ -62,11 +62,11 @@ async def update_tasks(
     query: Annotated[StateQuery, Query()],
     body: StateChange,
 ) -> Response:
-    """Complete, or reopen, all of the calling user's tasks in one state at once."""
+    """Complete or reopen all of the calling user's tasks in one state, at once."""
     return JSONResponse({"changed": await tasks.update_all(user, completed=query.completed, to=body.completed)})
 
 
 @router.delete("", response_model=schemas.Deleted, responses={200: openapi.DELETED_MANY, **openapi.WRITE})
 async def delete_tasks(user: CurrentUser, tasks: Tasks, query: Annotated[StateQuery, Query()]) -> Response:
-    """Delete all of the calling user's tasks in one state at once."""
+    """Delete all of the calling user's tasks in one state, at once."""
     return JSONResponse({"deleted": await tasks.delete_all(user, completed=query.completed)})

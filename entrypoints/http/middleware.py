@@ -1,4 +1,4 @@
-"""The one layer around the framework: what every answer needs, even one that the framework itself gives."""
+"""The one layer around the framework. It adds what every answer needs, the framework's own included."""
 
 import asyncio
 import re
@@ -16,17 +16,17 @@ from entrypoints.http.problems import CROSS_SITE, DATABASE_UNAVAILABLE, INTERNAL
 
 _PORT: Final = re.compile(rb":[0-9]*$")
 _SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS", "TRACE"}
-_SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class OuterLayer:
-    """Request id, log line, HEAD, cross-origin access, and a last answer when the server stops."""
+    """Adds the request id and CORS headers, logs the request, answers HEAD, and answers 503 when the server stops."""
 
     def __init__(self, app: ASGIApp, cors: Cors | None, own_hosts: Set[str]) -> None:
         self._app = app
         self._cors = cors
         self._own_hosts = {host.encode() for host in own_hosts}
-        self._log = structlog.get_logger().bind()  # bound once, a line takes two thirds of the time
+        self._log = structlog.get_logger().bind()  # binding once saves a third of each line's time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,7 +39,7 @@ class OuterLayer:
         if self._cors:
             added += self._cors.headers(headers)
         scope.setdefault("state", {})["request_id"] = request_id
-        # HEAD is answered as GET without the body (RFC 9110 section 9.3.2). The server needs to know the real method.
+        # HEAD is GET without the body (RFC 9110 section 9.3.2). Only the copy says GET; the server needs HEAD.
         is_head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if is_head else scope
         status: int | None = None
@@ -56,11 +56,11 @@ class OuterLayer:
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await (self._early_answer(scope, headers) or self._app)(inner, receive, send_on)
-        except asyncio.CancelledError:  # the server stops, and waits no longer
+        except asyncio.CancelledError:  # the server stops and no longer waits
             if status is None:
                 await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_on)
             raise
-        except Exception:  # noqa: BLE001 - a defect, whatever it is
+        except Exception:  # noqa: BLE001 - every other error is a defect
             if status is None:
                 await INTERNAL_ERROR.response(Request(scope))(scope, receive, send_on)
             self._log.exception("defect")
@@ -75,7 +75,7 @@ class OuterLayer:
             structlog.contextvars.reset_contextvars(**bound)
 
     def _early_answer(self, scope: Scope, headers: dict[bytes, bytes]) -> ASGIApp | None:
-        """The answer to a request that the application must not see, or `None`."""
+        """Return the answer if the application must not see the request, else `None`."""
         if self._own_hosts and _PORT.sub(b"", headers.get(b"host", b"").lower()) not in self._own_hosts:
             return MISDIRECTED_REQUEST.response(Request(scope))
         method, is_allowed = scope["method"], self._cors is not None and self._cors.allows(headers)
@@ -87,8 +87,8 @@ class OuterLayer:
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's own where it is sane, else a new one."""
+    """Return the caller's id if it is well-formed, else a new one."""
     given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
-    if len(given) == 1 and _SANE.fullmatch(given[0]):
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
         return given[0].decode("ascii")
     return token_hex(16)

@@ -1,4 +1,4 @@
-"""Every problem that the API answers with (RFC 9457): the one place that knows statuses."""
+"""Every problem that the API answers with (RFC 9457). Only this file knows their statuses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-_PATH: Final = "/%:@!$&'()*+,;=~"  # what may stand in one as it is: RFC 3986 section 3.3
+_PATH_CHARACTERS: Final = "/%:@!$&'()*+,;=~"  # what a path may hold unescaped: RFC 3986 section 3.3
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:taskward:problem:"
 
@@ -35,8 +35,8 @@ class Problem:
 
     def response(self, request: Request) -> JSONResponse:
         sent = request.scope.get("raw_path") or request.scope["path"]
-        body = self.body(quote(sent, safe=_PATH), request.state.request_id)
-        headers = {"Cache-Control": "no-store", **self.headers}  # as little for a cache as the task would be
+        body = self.body(quote(sent, safe=_PATH_CHARACTERS), request.state.request_id)
+        headers = {"Cache-Control": "no-store", **self.headers}  # a cache must not keep it, as little as the task
         return JSONResponse(body, self.status, headers, media_type=MEDIA_TYPE)
 
 
@@ -69,7 +69,10 @@ UNSUPPORTED_MEDIA_TYPE: Final = Problem(
     415, "unsupported-media-type", "Unsupported media type", "Send the body as application/json and say so."
 )
 MISDIRECTED_REQUEST: Final = Problem(
-    421, "misdirected-request", "Misdirected request", "Host is none of this server's names. HOST adds one."
+    421,
+    "misdirected-request",
+    "Misdirected request",
+    "The Host header names another server. The setting HOST adds a name.",
 )
 INVALID_REQUEST: Final = Problem(422, "invalid-request", "Invalid request", "A value breaks a rule: see errors.")
 INTERNAL_ERROR: Final = Problem(500, "internal-error", "Internal error", "A defect in the service; it has been logged.")

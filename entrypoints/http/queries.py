@@ -1,4 +1,4 @@
-"""What a query says: which page of a list, and which tasks a change of many is about."""
+"""Reads queries: which page of a list, or which tasks to change together."""
 
 import re
 from typing import Annotated, Any, Final
@@ -12,8 +12,10 @@ from entrypoints.http import cursors
 _ORDERS: Final = {order.value: order for order in Order}
 
 
-def _flag(value: object) -> bool:
-    """Lenient parsing would take "on" for a boolean, and 1.0 for an integer."""
+# Strict parsers: pydantic would take "on" for a boolean and 1.0 for an integer.
+
+
+def _boolean(value: object) -> bool:
     if value not in {"true", "false"}:
         raise ValueError("must be true or false")
     return value == "true"
@@ -36,45 +38,45 @@ class _Query(BaseModel):
 
 
 class StateQuery(_Query):
-    """All tasks in one state."""
+    """Selects all tasks in one state."""
 
     completed: Annotated[
         bool,
-        BeforeValidator(_flag),
-        Field(description="Which tasks: those that are, or are not, completed."),
+        BeforeValidator(_boolean),
+        Field(description="Select the completed tasks (`true`) or the open ones (`false`)."),
     ]
 
 
 class PageQuery(_Query):
-    """Which page of the list."""
+    """Selects a page of a list."""
 
     limit: Annotated[
         int,
         BeforeValidator(_limit),
-        Field(description="How many tasks at most.", json_schema_extra={"minimum": 1, "maximum": PAGE_LIMIT_MAX}),
+        Field(description="The most tasks on a page.", json_schema_extra={"minimum": 1, "maximum": PAGE_LIMIT_MAX}),
     ] = PAGE_LIMIT_DEFAULT
     order: Annotated[
         Order,
         BeforeValidator(_order),
         WithJsonSchema({"type": "string", "enum": list(_ORDERS), "default": Order.NEWEST.value}),
-        Field(description="By the time of creation. A cursor belongs to the order that it was given in."),
+        Field(description="By time of creation. A cursor is valid for its own order only."),
     ] = Order.NEWEST
     cursor: Annotated[
         Position | None,
         WithJsonSchema({"type": "string", "pattern": f"^([A-Za-z0-9_-]{{{cursors.LENGTH}}})?$"}),
-        Field(description="`next_cursor` of the page before. Empty means the first page."),
+        Field(description="`next_cursor` of the previous page. Empty means the first page."),
     ] = None
     completed: Annotated[
         bool | None,
-        BeforeValidator(_flag),
+        BeforeValidator(_boolean),
         WithJsonSchema({"type": "boolean"}),
-        Field(description="Only the tasks that are, or are not, completed."),
+        Field(description="Only the completed tasks (`true`) or the open ones (`false`)."),
     ] = None
 
     @field_validator("cursor", mode="before")
     @classmethod
-    def _decoded(cls, value: Any, so_far: ValidationInfo) -> Position | None:
-        return cursors.decode(value, so_far.data.get("order", Order.NEWEST)) if value else None
+    def _decode(cls, value: Any, info: ValidationInfo) -> Position | None:
+        return cursors.decode(value, info.data.get("order", Order.NEWEST)) if value else None
 
-    def asked(self) -> ListQuery:
+    def list_query(self) -> ListQuery:
         return ListQuery(self.limit, self.cursor, self.completed, self.order)

@@ -1,4 +1,4 @@
-"""What goes over the wire. Shapes and types are checked here; the rules are the core's, and only called."""
+"""The bodies of requests and answers. Shapes and types are checked here; the rules are the domain's."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,9 +11,9 @@ from typing_extensions import TypedDict
 from domain import task
 from domain.rules import DESCRIPTION_MAX, TITLE_MAX, valid_description, valid_title
 from domain.task import TaskChanges, TaskDraft
-from entrypoints.http.conditional import etag
+from entrypoints.http.conditional import task_etag
 
-# What can be stored, and in a title something that str.strip() leaves.
+# U+0000 cannot be stored. A title needs a character that str.strip() keeps.
 _TEXT = r"^[^\u0000]*$"
 _TITLE = r"^[^\u0000]*(?:[^\s\u0000\u001c-\u001f\u0085]|\ufeff)[^\u0000]*$"
 
@@ -40,9 +40,9 @@ class _Input(BaseModel):
 
 
 class TaskInput(_Input):
-    """A whole task, as it is created or replaced: an absent field takes its default."""
+    """A whole task, to create or replace one. An absent field takes its default."""
 
-    # Factories, because generated clients take a field with a default in the schema for one that is always there.
+    # Factories keep the defaults out of the schema: generated clients would take such a field as always present.
     title: Title
     description: Description = Field(default_factory=lambda: None)
     completed: Completed = Field(default_factory=lambda: False)
@@ -52,10 +52,10 @@ class TaskInput(_Input):
 
 
 class TaskPatch(_Input):
-    """A JSON Merge Patch (RFC 7396): an absent field stays as it is, a null description is cleared."""
+    """A JSON Merge Patch (RFC 7396): an absent field stays as it is, a null clears the description."""
 
-    # The factories' values are never used: only what the client mentions counts. Unlike a default they do not appear
-    # in the schema, where they would promise what does not happen.
+    # Only fields that the client sends are used, so the factories' values never are. They stand for defaults, which
+    # would appear in the schema and be wrong there.
     title: Title = Field(default_factory=str)
     description: Description = Field(default_factory=str)
     completed: Completed = Field(default_factory=bool)
@@ -65,7 +65,7 @@ class TaskPatch(_Input):
 
 
 class StateChange(_Input):
-    """The state that the tasks are to be in."""
+    """The new state of the tasks."""
 
     completed: Completed
 
@@ -84,9 +84,9 @@ class Task(TypedDict):
         _Time, Field(description="RFC 3339, in UTC, with six digits.", examples=["2026-11-23T09:05:02.610528Z"])
     ]
     updated_at: Annotated[
-        _Time, Field(description="Grows with every change.", examples=["2026-11-23T09:05:02.610528Z"])
+        _Time, Field(description="Increases with every change.", examples=["2026-11-23T09:05:02.610528Z"])
     ]
-    etag: Annotated[str, Field(description="For `If-Match`: the task's `ETag`.", examples=['"1763888702610528"'])]
+    etag: Annotated[str, Field(description="The task's `ETag`, for `If-Match`.", examples=['"1763888702610528"'])]
 
 
 class TaskPage(TypedDict):
@@ -96,7 +96,8 @@ class TaskPage(TypedDict):
     next_cursor: Annotated[
         str | None,
         Field(
-            description="Leads to the next page; null on the last.", examples=["AAZHxUVDUeBtm73xOlpPQ6DVS00aLH9O3q2-7w"]
+            description="The `cursor` of the next page; null on the last.",
+            examples=["AAZHxUVDUeBtm73xOlpPQ6DVS00aLH9O3q2-7w"],
         ),
     ]
 
@@ -120,12 +121,12 @@ class Deleted(TypedDict):
     deleted: Annotated[int, Field(examples=[7])]
 
 
-def page(tasks: Iterable[task.Task], next_cursor: str | None) -> TaskPage:
-    return {"items": [shown(task) for task in tasks], "next_cursor": next_cursor}
+def page_body(tasks: Iterable[task.Task], next_cursor: str | None) -> TaskPage:
+    return {"items": [task_body(task) for task in tasks], "next_cursor": next_cursor}
 
 
-def shown(task: task.Task) -> Task:
-    """As clients see it: without its owner."""
+def task_body(task: task.Task) -> Task:
+    """Return the task as clients see it, without its owner."""
     return {
         "id": task.id,
         "title": task.title,
@@ -133,10 +134,10 @@ def shown(task: task.Task) -> Task:
         "completed": task.completed,
         "created_at": _with_six_digits(task.created_at),
         "updated_at": _with_six_digits(task.updated_at),
-        "etag": etag(task),
+        "etag": task_etag(task),
     }
 
 
 def _with_six_digits(time: datetime) -> datetime | str:
-    """The serializer is seven times as fast as `isoformat`, but leaves out a fraction of zero."""
+    """Return a time for the serializer, which is seven times as fast as `isoformat` but drops a zero fraction."""
     return time if time.microsecond else time.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The routes on one task: from HTTP to the port and back, and no more."""
+"""The routes on one task. Each translates between HTTP and one call of the port."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from domain.task import Task, TaskChanges
 from entrypoints.http import openapi, schemas
 from entrypoints.http.bodies import JSON, MERGE_PATCH
-from entrypoints.http.conditional import IfMatch, IfNoneMatch, etag, is_known
+from entrypoints.http.conditional import IfMatch, IfNoneMatch, is_known, task_etag
 from entrypoints.http.dependencies import CurrentUser, Tasks
 from entrypoints.http.idempotency import IdempotencyKeys
 from entrypoints.http.route import task_router
@@ -18,9 +18,9 @@ from entrypoints.http.task_ids import TaskId
 router = task_router()
 
 
-def _task(task: Task, status: int = 200, location: dict[str, str] | None = None) -> Response:
-    shown = schemas.shown(task)
-    return Response(to_json(shown), status, {"ETag": shown["etag"], **(location or {})}, media_type=JSON)
+def _response(task: Task, status: int = 200, location: dict[str, str] | None = None) -> Response:
+    body = schemas.task_body(task)
+    return Response(to_json(body), status, {"ETag": body["etag"], **(location or {})}, media_type=JSON)
 
 
 @router.post(
@@ -30,12 +30,12 @@ def _task(task: Task, status: int = 200, location: dict[str, str] | None = None)
     responses={201: openapi.CREATED, 200: openapi.REPEATED, **openapi.BODY},
 )
 async def create_task(user: CurrentUser, tasks: Tasks, body: TaskInput, keys: IdempotencyKeys = None) -> Response:
-    """Create a task of the calling user.
+    """Create a task for the calling user.
 
-    With an `Idempotency-Key` a retry is safe: it answers 200 with the task that the first attempt made.
+    With an `Idempotency-Key` a retry is safe: it answers 200 with the task that the first attempt created.
     """
     task, is_new = await tasks.add(user, body.draft(), key=keys[0] if keys else None)
-    return _task(task, 201 if is_new else 200, {"Location": f"tasks/{task.id}"})
+    return _response(task, 201 if is_new else 200, {"Location": f"tasks/{task.id}"})
 
 
 @router.get(
@@ -49,9 +49,9 @@ async def get_task(
     """Read a task."""
     task = await tasks.get(user, task_id)
     task.require_version(expected)
-    if is_known(etag(task), known):
-        return Response(status_code=304, headers={"ETag": etag(task)})
-    return _task(task)
+    if is_known(task_etag(task), known):
+        return Response(status_code=304, headers={"ETag": task_etag(task)})
+    return _response(task)
 
 
 @router.put(
@@ -62,8 +62,8 @@ async def get_task(
 async def replace_task(
     user: CurrentUser, tasks: Tasks, task_id: TaskId, body: TaskInput, expected: IfMatch = None
 ) -> Response:
-    """Replace all of a task; an absent optional field takes its default."""
-    return _task(await tasks.update(user, task_id, TaskChanges.replacing_all(body.draft()), expected=expected))
+    """Replace the whole task. An absent optional field takes its default."""
+    return _response(await tasks.update(user, task_id, TaskChanges.replacing_all(body.draft()), expected=expected))
 
 
 @router.patch(
@@ -79,8 +79,8 @@ async def update_task(
     body: Annotated[TaskPatch, Body(media_type=MERGE_PATCH)],
     expected: IfMatch = None,
 ) -> Response:
-    """Change the fields that the body mentions and leave the others as they are (JSON Merge Patch, RFC 7396)."""
-    return _task(await tasks.update(user, task_id, body.changes(), expected=expected))
+    """Change the fields in the body and leave the others as they are (JSON Merge Patch, RFC 7396)."""
+    return _response(await tasks.update(user, task_id, body.changes(), expected=expected))
 
 
 @router.post(
@@ -89,8 +89,8 @@ async def update_task(
     responses={200: openapi.SHOWN, **openapi.WRITE, **openapi.CONDITIONAL},
 )
 async def toggle_task(user: CurrentUser, tasks: Tasks, task_id: TaskId, expected: IfMatch = None) -> Response:
-    """Flip `completed`; two toggles cancel out, whoever sends them and when."""
-    return _task(await tasks.toggle(user, task_id, expected=expected))
+    """Flip `completed`. Two toggles cancel out, whoever sends them and when."""
+    return _response(await tasks.toggle(user, task_id, expected=expected))
 
 
 @router.delete(
