@@ -1,4 +1,4 @@
-"""The composition root: what stands behind each port. It loads the whole application."""
+"""The composition root: chooses what implements each port. Importing it loads the whole application."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,7 +20,7 @@ from entrypoints.settings import Settings
 
 
 @asynccontextmanager
-async def running(database: DatabaseExecutor) -> AsyncIterator[None]:
+async def closing(database: DatabaseExecutor) -> AsyncIterator[None]:
     try:
         yield
     finally:
@@ -46,7 +46,7 @@ class Container(containers.DeclarativeContainer):
         queue=settings.provided.database_queue,
         deadline=settings.provided.database_deadline_seconds,
     )
-    resources: providers.Provider[AbstractAsyncContextManager[None]] = providers.Factory(running, database)
+    resources: providers.Provider[AbstractAsyncContextManager[None]] = providers.Factory(closing, database)
 
     observer: providers.Provider[Observer | None] = providers.Object(None)
     tasks: providers.Provider[TaskRepository] = providers.Singleton(PostgresTaskRepository, database, observer)

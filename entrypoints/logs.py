@@ -1,4 +1,4 @@
-"""Structured logging: one event a line on standard output, the libraries' own lines included."""
+"""Structured logging: one event per line on standard output, those of libraries included."""
 
 import asyncio
 import atexit
@@ -16,27 +16,27 @@ from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
 PENDING_BYTES_MAX: Final = 1024 * 1024
-"""What a slow reader has not taken yet. Further lines are dropped."""
+"""The most bytes that wait for a slow reader. Further lines are dropped."""
 RETRY_SECONDS: Final = 0.05
-LAST_SECONDS: Final = 0.5
-"""How long the end of the process waits for a reader that has fallen behind."""
+CLOSE_SECONDS: Final = 0.5
+"""How long the process waits for a slow reader before it ends."""
 
 
 class Output:
-    """Writes lines once for each turn of the event loop, or at once where no loop runs. Never blocks, never raises."""
+    """Writes lines once for each turn of the event loop, or at once if no loop runs. Never blocks, never raises."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = _own(descriptor)
+        self._descriptor = _non_blocking(descriptor)
         self._blocks = os.get_blocking(self._descriptor)
-        self._room = select.poll()
-        self._room.register(self._descriptor, select.POLLOUT)
+        self._writable = select.poll()
+        self._writable.register(self._descriptor, select.POLLOUT)
         self._lock = threading.RLock()
         self._pending = bytearray()
         self._dropped = 0
         self._flushing: asyncio.AbstractEventLoop | None = None
 
     def msg(self, line: str | bytes) -> None:
-        """Writes the line, now or soon. Drops and counts it if the reader is too far behind."""
+        """Write the line, now or at the end of this turn. Drop and count it if the reader is too slow."""
         with self._lock:
             if len(self._pending) > PENDING_BYTES_MAX:
                 self._dropped += 1
@@ -52,14 +52,14 @@ class Output:
                 self._flushing = loop
                 loop.call_soon(self.flush)
 
-    debug = info = warning = error = critical = msg  # by these names structlog calls it
+    debug = info = warning = error = critical = msg  # structlog calls it by these names
 
     def flush(self) -> None:
-        """Writes what there is room for. The event loop tries again for the rest."""
+        """Write as much as fits. The event loop tries the rest again."""
         self._flushing = None
         with self._lock, contextlib.suppress(OSError):  # no room, no reader, no disk space
-            while self._pending and (not self._blocks or self._room.poll(0)):
-                # Several workers may share the pipe, and only this much reaches it in one piece.
+            while self._pending and (not self._blocks or self._writable.poll(0)):
+                # Several workers may share the pipe, and only this much is written in one piece.
                 end = self._pending.rfind(b"\n", 0, select.PIPE_BUF) + 1 or select.PIPE_BUF
                 written = os.write(self._descriptor, self._pending[:end])
                 del self._pending[:written]
@@ -73,31 +73,31 @@ class Output:
 
     def close(self) -> None:
         if self._pending:
-            self._room.poll(LAST_SECONDS * 1000)
+            self._writable.poll(CLOSE_SECONDS * 1000)
         self.flush()
 
 
-def _own(descriptor: int) -> int:
-    """A descriptor that does not block, opened anew: the flag on the given one would be its other holders', too."""
+def _non_blocking(descriptor: int) -> int:
+    """Open a pipe or terminal again, non-blocking: the flag on the given descriptor would affect its other holders."""
     with contextlib.suppress(OSError):
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor):
             return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     return descriptor
 
 
-class _FromLibraries(logging.Handler):
+class _LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()
         try:
             message = record.getMessage()
-        except Exception:  # noqa: BLE001 - a library's slip is no fault of who has called it
+        except Exception:  # noqa: BLE001 - a library's bad log call must not fail its caller
             message = str(record.msg)
         write = getattr(log, record.levelname.lower(), log.info)
         write(message, logger=record.name, exc_info=record.exc_info)
 
 
 def _to_json(event: object, **_: object) -> bytes:
-    """Faster than the standard library, but only that knows what to do with lone surrogates."""
+    """Return JSON. pydantic is faster, but only the standard library can write lone surrogates."""
     try:
         return to_json(event, fallback=repr)
     except ValueError:
@@ -111,7 +111,7 @@ def _shorten(_logger: object, _method: str, event: EventDict) -> EventDict:
 def configure_logging(
     level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"], *, descriptor: int = 1
 ) -> Output:
-    """`json` for machines, `console` for eyes. Applies to the whole process; calling it again replaces it."""
+    """Configure the whole process and return its output: `json` for machines, `console` for people."""
     output = Output(descriptor)
     atexit.register(output.close)
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -126,7 +126,7 @@ def configure_logging(
             structlog.processors.JSONRenderer(serializer=_to_json),
         ]
     else:
-        # Not the default traceback: it shows local variables, and titles among them.
+        # The default traceback shows local variables, and titles among them.
         plain = structlog.dev.plain_traceback
         processors += [_shorten, structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), exception_formatter=plain)]
     structlog.configure(
@@ -134,8 +134,8 @@ def configure_logging(
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=lambda *_: output,
     )
-    logging.root.handlers = [_FromLibraries()]
+    logging.root.handlers = [_LibraryHandler()]
     logging.root.setLevel(threshold)
-    # Alembic logs every plugin and context that it makes; the command itself says what comes of a migration.
+    # Alembic logs every plugin and context that it makes; the command itself reports the result.
     logging.getLogger("alembic").setLevel(max(threshold, logging.WARNING))
     return output

@@ -1,4 +1,4 @@
-"""Configuration by environment, or by a file. Every field is one variable of the same name in capitals."""
+"""Reads the settings from the environment or a file. Each field is the variable of the same name in capitals."""
 
 import os
 from importlib.util import find_spec
@@ -8,15 +8,15 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from entrypoints.setting_types import FreeHeader, Headers, Origins, PostgresUrl
+from entrypoints.setting_types import Headers, Origins, PostgresUrl, UnreservedHeader
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 HOME: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path()
-"""Where `.env` and local data are: the checkout, whatever folder the command is called from; else that folder."""
+"""The folder of `.env` and local data: the checkout, or the working folder if there is no checkout."""
 
 
 class ConfigurationError(Exception):
-    """The environment does not say what it must. The text names each variable and never quotes a value."""
+    """A setting is missing or invalid. The text names each variable and never quotes a value."""
 
 
 class Settings(BaseSettings):
@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(default=75, ge=1, le=3600)
     shutdown_grace_seconds: int = Field(default=10, ge=1, le=3600)
 
-    user_id_header: FreeHeader = "X-User-Id"
+    user_id_header: UnreservedHeader = "X-User-Id"
     cors_origins: Origins = ()
     cors_headers: Headers = ()
     max_body_bytes: int = Field(default=256 * 1024, ge=1)
@@ -46,14 +46,14 @@ class Settings(BaseSettings):
 
     @property
     def own_hosts(self) -> frozenset[str]:
-        """The only hosts for which requests are answered, or none for all."""
+        """The only hosts whose requests are answered; empty means all."""
         return frozenset()
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """The settings of the environment. Raises `ConfigurationError` with all that is wrong, a line each.
+        """Return the settings of the environment. Raises `ConfigurationError` with a line for each fault.
 
-        To be called once in a program: the file may be a pipe, and an edit must not reach only a part of the processes.
+        Call it once in a program: the file may be a pipe, and an edit must not reach only some of the processes.
         """
         named = os.environ.get("ENV_FILE")
         file = Path(named) if named else HOME / ".env"
@@ -69,19 +69,19 @@ class Settings(BaseSettings):
             raise ConfigurationError(f"{'ENV_FILE' if named else '.env'}: cannot read {file}: {reason}") from None
 
     def serving_database(self) -> tuple[str, str]:
-        """The variable that names the database to serve from, and its URL. Raises `ConfigurationError`."""
+        """Return the variable that names the database to serve from, and its URL. Raises `ConfigurationError`."""
         if self.database_url is None:
             raise ConfigurationError("DATABASE_URL: is not set (`taskward dev` needs none)")
         return "DATABASE_URL", self.database_url.get_secret_value()
 
     def migration_database(self) -> tuple[str, str]:
-        """The variable that names the database to migrate, and its URL. Raises `ConfigurationError`."""
+        """Return the variable that names the database to migrate, and its URL. Raises `ConfigurationError`."""
         if self.migration_database_url is None:
             return self.serving_database()
         return "MIGRATION_DATABASE_URL", self.migration_database_url.get_secret_value()
 
     def telemetry(self) -> Literal["off", "not installed", "on"]:
-        """What OpenTelemetry's own variables ask for, and whether the extra that it takes is there."""
+        """Whether OpenTelemetry's own variables ask for telemetry, and whether its extra is installed."""
         asks = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_TRACES_EXPORTER") or "none"
         if asks == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             return "off"
@@ -90,14 +90,14 @@ class Settings(BaseSettings):
 
 
 class DevelopmentSettings(Settings):
-    """Of `taskward dev`, which migrates its own database whenever it loads the program."""
+    """For `taskward dev`, which migrates its own database each time it loads the program."""
 
     log_format: Literal["json", "console"] = "console"
     taskward_data: Path | None = None
 
     @property
     def own_hosts(self) -> frozenset[str]:
-        """Keeps out pages of another site whose name leads to this machine (DNS rebinding)."""
+        """Keep out another site's page whose name resolves to this machine (DNS rebinding)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
 
@@ -105,7 +105,7 @@ class DevelopmentSettings(Settings):
         return "off"
 
     def on(self, url: str) -> Self:
-        """These, on this database, whatever the environment says: development must not touch any other."""
+        """Return these settings with this database only: development must never touch another."""
         return self.model_copy(update=dict.fromkeys(("database_url", "migration_database_url"), SecretStr(url)))
 
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span and a duration for each request and each database operation. Imported only where asked for."""
+"""OpenTelemetry: a span and a duration for each request and each database operation. Imported only when it is on."""
 
 import os
 from collections.abc import Mapping
@@ -23,34 +23,34 @@ from starlette.types import Message, Receive, Scope, Send
 
 from entrypoints.container import Container
 
-_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-"""Of the histograms, in seconds. OpenTelemetry's own begin at 5."""
-_NO_FAILURES: Final = {"ok", "not_found", "unexpected", "exists"}
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""The buckets of the histograms, in seconds. OpenTelemetry's own start at 5."""
+_SUCCESSES: Final = {"ok", "not_found", "unexpected", "exists"}
 
 
 def install(app: FastAPI, container: Container) -> None:
-    """Exports what the application does until it stops. OpenTelemetry logs which of its variables are wrong."""
+    """Export what the application does until it stops. OpenTelemetry logs which of its variables are wrong."""
     telemetry = Telemetry(app, container)
     app.middleware_stack = telemetry
     container.observer.override(telemetry.observe)
 
 
 class Telemetry:
-    """The outermost layer of the application. Exports no path, no query and nothing else that users have written."""
+    """The outermost layer of the application. Exports no path, no query and nothing else that users write."""
 
     def __init__(self, app: FastAPI, container: Container) -> None:
         self._app = app.build_middleware_stack()
         self._state, usage = app.state, container.database().usage
         ours = Resource.create({"service.name": "taskward", "service.version": app.version})
-        resource = ours.merge(OTELResourceDetector().detect())  # the environment's name comes before ours
+        resource = ours.merge(OTELResourceDetector().detect())  # the environment's service name comes first
         self._tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
         if os.environ.get("OTEL_TRACES_EXPORTER") != "none":
             self._tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        exports = os.environ.get("OTEL_METRICS_EXPORTER") != "none"
-        readers = [PeriodicExportingMetricReader(OTLPMetricExporter())] if exports else []
+        exports_metrics = os.environ.get("OTEL_METRICS_EXPORTER") != "none"
+        readers = [PeriodicExportingMetricReader(OTLPMetricExporter())] if exports_metrics else []
         self._meters = MeterProvider(readers, resource, shutdown_on_exit=False)
         self._tracer, meter = self._tracers.get_tracer("taskward"), self._meters.get_meter("taskward")
-        durations = partial(meter.create_histogram, unit="s", explicit_bucket_boundaries_advisory=_BOUNDS)
+        durations = partial(meter.create_histogram, unit="s", explicit_bucket_boundaries_advisory=_BUCKETS)
         self._requests = durations("http.server.request.duration")
         self._operations = durations("db.client.operation.duration")
         self._refusals = meter.create_counter("taskward.refusals", "{operation}")
@@ -61,7 +61,7 @@ class Telemetry:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_on(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown"):
-                self._end()
+                self._shut_down()
             await send(message)
 
         if scope["type"] != "http":
@@ -76,31 +76,31 @@ class Telemetry:
             try:
                 await self._app(scope, receive, send)
             finally:
-                self._note_request(span, scope["scheme"], **scope["state"])
+                self._end_request(span, scope["scheme"], **scope["state"])
 
-    def _note_request(self, span: Span, scheme: str, *, request_id: str, facts: Mapping[str, Any], **_: object) -> None:
+    def _end_request(self, span: Span, scheme: str, *, request_id: str, facts: Mapping[str, Any], **_: object) -> None:
         method, route, status = facts["method"], facts["route"], facts["status"]
         span.update_name(f"{method} {route}" if route else method)
         failure = str(status) if status and status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
         seen = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
-        attributes = _describe(span, seen | {"url.scheme": scheme, "error.type": failure})
+        attributes = _set_known(span, seen | {"url.scheme": scheme, "error.type": failure})
         self._requests.record(facts["duration_ms"] / 1000, attributes)
         span.set_attribute("http.response.header.x-request-id", [request_id])
 
     def observe(self, operation: str, seconds: float, facts: Mapping[str, Any]) -> None:
-        """Takes note of a database operation that has just ended, within its request."""
+        """Record a database operation that has just ended, as part of its request."""
         outcome, end = facts["outcome"], time_ns()
         start = end - round(seconds * 1e9)
         span = self._tracer.start_span(f"{operation} tasks", kind=SpanKind.CLIENT, start_time=start)
         what = {"db.system.name": "postgresql", "db.operation.name": operation, "db.collection.name": "tasks"}
-        what |= {"taskward.outcome": outcome} | ({} if outcome in _NO_FAILURES else {"error.type": outcome})
-        self._operations.record(seconds, _describe(span, what))
+        what |= {"taskward.outcome": outcome} | ({} if outcome in _SUCCESSES else {"error.type": outcome})
+        self._operations.record(seconds, _set_known(span, what))
         self._refusals.add(int(outcome == "StorageOverloaded"))
-        _describe(span, {"db.response.returned_rows": facts["rows"], "db.response.status_code": facts.get("sqlstate")})
+        _set_known(span, {"db.response.returned_rows": facts["rows"], "db.response.status_code": facts.get("sqlstate")})
         span.end(end)
 
-    def _end(self) -> None:
-        """Exports what is left. A collector that does not answer is left with the threads that wait for it."""
+    def _shut_down(self) -> None:
+        """Export what is left. If the collector does not answer in time, leave the threads that wait for it."""
         threads = [Thread(target=each.shutdown, daemon=True) for each in (self._tracers, self._meters)]
         for thread in threads:
             thread.start()
@@ -108,8 +108,8 @@ class Telemetry:
             thread.join(max(0, self._state.ends_by - monotonic()))
 
 
-def _describe(span: Span, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives the span the attributes that are known, and returns these."""
+def _set_known(span: Span, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the attributes that are known on the span, and return them."""
     known = {name: value for name, value in attributes.items() if value is not None}
     span.set_attributes(known)
     if "error.type" in known:

@@ -443,7 +443,11 @@ OWNERSHIP: dict[str, list[Change]] = {
         ('host: str = "127.0.0.1"', 'host: str = "0.0.0.0"', "unasked the service can be reached past the proxy"),
     ],
     "entrypoints/setting_types.py": [
-        ("AfterValidator(_free_header)]", "AfterValidator(str)]", "the id comes in a header with another meaning"),
+        (
+            "AfterValidator(_unreserved_header)]",
+            "AfterValidator(str)]",
+            "the id comes in a header with another meaning",
+        ),
     ],
     "entrypoints/container.py": [
         (
