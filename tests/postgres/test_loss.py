@@ -43,7 +43,7 @@ async def test_a_failed_statement_is_no_loss(logged: LoggedLines, wire_tasks: Ta
     assert {line["event"] for line in logged()} == {"database"}
 
 
-async def test_a_loss_in_the_poolers_probe_is_logged_and_a_read_repeated(
+async def test_a_loss_in_the_poolers_probe_counts(
     database_url: str, alice: UserId, logged: LoggedLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = [psycopg.errors.ProtocolViolation("server conn crashed?") for _ in range(3)]  # as PgBouncer says it

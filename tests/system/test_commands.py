@@ -65,7 +65,7 @@ both = pytest.mark.parametrize("command", ["serve", "dev"])
 
 @pytest.mark.parametrize("locked", ["settings", ""], ids=["file", "folder"])
 @both
-def test_an_env_file_that_may_not_be_read_is_named(tmp_path: Path, command: str, locked: str) -> None:
+def test_an_unreadable_env_file_is_named(tmp_path: Path, command: str, locked: str) -> None:
     file = tmp_path / "settings"
     file.touch()
     (tmp_path / locked).chmod(0)
@@ -75,18 +75,18 @@ def test_an_env_file_that_may_not_be_read_is_named(tmp_path: Path, command: str,
 
 
 @both
-def test_an_env_file_that_is_not_there_is_named(command: str) -> None:
+def test_a_missing_env_file_is_named(command: str) -> None:
     assert_refused(run(command, ENV_FILE="/nowhere"), "ENV_FILE: there is no file /nowhere")
 
 
 @both
-def test_a_working_folder_that_is_gone_is_told(tmp_path: Path, command: str) -> None:
+def test_a_deleted_working_folder_is_named(tmp_path: Path, command: str) -> None:
     gone = ("bash", "-c", f'mkdir "{tmp_path}/x" && cd "$_" && rmdir "$PWD" && exec "$0" "$@"', TASKWARD)
     assert_refused(run(command, program=gone), "the working folder: No such file or directory")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a user who is not there")
-def test_dev_without_name_and_home_is_told_the_remedy(server_folder: Path) -> None:
+def test_dev_tells_a_nameless_user_the_remedy(server_folder: Path) -> None:
     powers = "+dac_override,+dac_read_search"  # or this Python is out of its reach
     nobody = ("setpriv", "--reuid", "54321", "--clear-groups", "--inh-caps", powers, "--ambient-caps", powers)
     homeless = (*nobody, "env", "-u", "HOME", TASKWARD)

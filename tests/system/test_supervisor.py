@@ -70,7 +70,7 @@ def test_a_supervisor_whose_program_is_gone_still_serves_and_obeys(database_url:
         assert service.end() == 0
 
 
-def test_a_worker_is_replaced_though_the_working_folder_is_gone(database_url: str, tmp_path: Path) -> None:
+def test_a_deleted_folder_stops_no_replacement(database_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "release"
     folder.mkdir()
     with Service({"DATABASE_URL": database_url} | TWO, cwd=folder) as service, service.wait_until_ready() as client:
@@ -82,7 +82,7 @@ def test_a_worker_is_replaced_though_the_working_folder_is_gone(database_url: st
         assert service.end() == 0
 
 
-def test_without_a_descriptor_for_a_new_worker_the_others_serve_until_there_is_one(database_url: str) -> None:
+def test_a_lack_of_descriptors_is_survived(database_url: str) -> None:
     with serving(database_url, **TWO) as (service, client):
         service.wait_for('"ready"')
         supervisor = psutil.Process(service.process.pid)
@@ -96,7 +96,7 @@ def test_without_a_descriptor_for_a_new_worker_the_others_serve_until_there_is_o
         assert service.end() == 0
 
 
-def test_a_supervisor_that_can_start_no_worker_ends_with_exit_code_1(database_url: str) -> None:
+def test_without_any_worker_the_exit_code_is_1(database_url: str) -> None:
     with serving(database_url, **TWO) as (service, _):
         service.wait_for('"ready"')
         supervisor = psutil.Process(service.process.pid)
@@ -120,7 +120,7 @@ def impatient(folder: Path) -> tuple[str, ...]:
     return command
 
 
-def test_a_worker_that_hangs_is_replaced_and_one_that_loads_slowly_is_not(database_url: str, tmp_path: Path) -> None:
+def test_a_hung_worker_is_replaced_a_slow_one_not(database_url: str, tmp_path: Path) -> None:
     with Service({"DATABASE_URL": database_url} | TWO, command=impatient(tmp_path)) as service:
         service.wait_until_ready().close()
         service.wait_for('"ready"')

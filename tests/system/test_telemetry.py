@@ -245,9 +245,7 @@ def test_the_environment_leaves_out_a_signal_and_names_the_service(
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer"),
     ],
 )
-def test_a_variable_that_opentelemetry_refuses_ends_the_start_in_one_line(
-    database_url: str, variable: str, value: str, reason: str
-) -> None:
+def test_a_refused_variable_ends_the_start(database_url: str, variable: str, value: str, reason: str) -> None:
     asked = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
     ended = run("serve", DATABASE_URL=database_url, PORT="0", **asked, **{variable: value})
     assert_refused(ended, "OTEL_", reason, logged=["listening"])
