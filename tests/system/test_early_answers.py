@@ -155,7 +155,10 @@ def test_a_client_of_http_1_0_is_never_asked_for_its_body(connection: socket.soc
 def test_the_last_answer_arrives_although_more_is_sent(
     connection: socket.socket, beginning: bytes, expected: list[int]
 ) -> None:
-    connection.sendall(beginning + b"x" * FAR_TOO_LARGE)
+    connection.sendall(beginning)
+    while len(statuses(connection.recv(65536, socket.MSG_PEEK))) < len(expected):
+        pass
+    connection.sendall(b"x" * FAR_TOO_LARGE)
     assert statuses(read_to_end(connection)) == expected
 
 
