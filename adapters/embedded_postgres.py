@@ -34,7 +34,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         try:
             sockets = EmbeddedServer(folder.resolve(), stack).start()
         except OSError as error:
-            remedy = "set TASKWARD_DATA to a folder that you may write"
+            remedy = "set TASKWARD_DATA to a folder that you may write to"
             raise StorageUnavailable(f"{error.filename}: {error.strerror}: {remedy}") from None
         yield f"postgresql://postgres@/postgres?host={quote(str(sockets))}&port={_PORT}"
 

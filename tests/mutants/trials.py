@@ -19,7 +19,7 @@ from coverage import CoverageData
 
 from adapters.embedded_postgres import embedded_postgres
 from tests.mutants.mutant import ROOT, Mutant
-from tests.mutants.order import name_of
+from tests.mutants.plugin import name_of
 
 SUITES = ("tests/unit", "tests/architecture", "tests/contract", "tests/http", "tests/postgres")
 _NOT_COPIED = shutil.ignore_patterns(
@@ -27,7 +27,7 @@ _NOT_COPIED = shutil.ignore_patterns(
 )
 # This test compares the list of mutants with the code, so it would notice every mutant.
 _LISTS = "--ignore=tests/architecture/test_mutants.py"
-_PLAIN = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", _LISTS, "-p", "tests.mutants.order")
+_PLAIN = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", _LISTS, "-p", "tests.mutants.plugin")
 
 
 class Outcome(Enum):
