@@ -12,8 +12,8 @@ from typing import Final
 from entrypoints.settings import Settings
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
-# A terminal and log rotation signal the whole group; the workers hear of an end from the supervisor only.
-_FOR_SUPERVISOR: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# A terminal signals the whole group; the workers hear of an end from the supervisor only.
+_FOR_SUPERVISOR: Final = (signal.SIGINT, signal.SIGHUP)
 
 
 def work(settings: Settings, listener: socket.socket, supervisor: Connection | None = None) -> None:

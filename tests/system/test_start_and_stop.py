@@ -1,10 +1,7 @@
 """A start succeeds or says why not in good time, whatever the database does; an end is orderly, whatever runs."""
 
-import contextlib
-import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -19,7 +16,7 @@ from entrypoints.database import START_PATIENCE_SECONDS
 from tests.databases import with_parameters
 from tests.planted import PLANTED
 from tests.postgres.wire import tapped
-from tests.system.service import TASK, TASKWARD, Service, assert_refused, clean_environment, run, serving
+from tests.system.service import TASK, Service, assert_refused, run, serving
 
 WAITING = ["waiting for the database"]
 
@@ -125,24 +122,6 @@ def test_workers_do_not_outlive_the_process_that_has_started_them(database_url: 
         service.process.kill()
         for _ in range(2):
             service.wait_for('"stopped"')
-
-
-def test_a_reader_of_the_logs_who_has_gone_makes_no_write_fail(database_url: str) -> None:
-    environment = clean_environment() | {"PORT": "0", "DATABASE_URL": database_url}
-    with contextlib.ExitStack() as cleanup:
-        process = cleanup.enter_context(
-            subprocess.Popen([TASKWARD, "serve"], stdout=subprocess.PIPE, text=True, env=environment)
-        )
-        cleanup.callback(process.kill)
-        assert process.stdout
-        lines = iter(process.stdout.readline, "")
-        address = next(json.loads(line)["address"] for line in lines if '"listening"' in line)
-        assert any('"ready"' in line for line in lines)
-        process.stdout.close()
-        with httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, verify=False) as client:
-            answer = client.post("/v1/tasks", json=TASK)
-            assert answer.status_code == 201
-            assert client.get(f"/v1/{answer.headers['location']}").status_code == 200
 
 
 def _toggle_that_waits(
