@@ -250,7 +250,7 @@ def test_the_wheel_works_elsewhere_migrations_included(empty_database_url: str, 
     (wheel,) = tmp_path.glob("taskward-*.whl")
     site = tmp_path / "site"
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)], check=True)
-    script = "import sys, entrypoints; from entrypoints.cli import main; print(entrypoints.__file__); main()"
+    script = "import entrypoints; from entrypoints.cli import main; print(entrypoints.__file__, flush=True); main()"
     environment = clean_environment() | {"PYTHONPATH": str(site), "DATABASE_URL": empty_database_url}
     ended = subprocess.run(
         [sys.executable, "-c", script, "migrate"],
