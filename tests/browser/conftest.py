@@ -1,4 +1,4 @@
-"""A browser, two sites, and a service that lists the origin of the first."""
+"""A browser, two sites, and a service that allows the origin of the first."""
 
 import functools
 import http.server
@@ -17,7 +17,7 @@ from tests.system.service import serving
 def browser() -> Iterator[Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
-        pytest.skip("there is no browser here: apt-get install chromium chromium-driver")
+        pytest.skip("no browser is installed: apt-get install chromium chromium-driver")
     options = ChromeOptions()
     options.binary_location = chromium
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -37,7 +37,7 @@ def browser() -> Iterator[Chrome]:
 
 @pytest.fixture(scope="module")
 def origins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Two sites with an empty page and a front end each."""
+    """Serve two sites, each with an empty page and a front end, and return their origins."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "index.html").write_text("<!doctype html><link rel=icon href='data:,'><title>A site</title>")
     shutil.copy(Path(__file__).with_name("todomvc.html"), folder)

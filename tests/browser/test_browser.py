@@ -1,4 +1,4 @@
-"""What a browser makes of it: calls from another origin, and the documentation page. `make test-browser` runs it."""
+"""A real browser: calls from another origin, and the documentation page. `make test-browser` runs this."""
 
 import functools
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ def _call(browser: Chrome, method: str, url: str, body: str | None = None, **hea
     return browser.execute_async_script(CALL, url, {"method": method, "headers": sent, "body": body})
 
 
-def _console(browser: Chrome) -> list[str]:
-    """The errors that the page has met, a request that was not answered among them."""
+def _console_errors(browser: Chrome) -> list[str]:
+    """Return the errors of the page since the last call, failed requests included."""
     entries = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium has no types for it
     return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
@@ -48,9 +48,7 @@ def _click(browser: Chrome, selector: str) -> None:
     element.click()
 
 
-def test_a_page_of_a_listed_origin_makes_the_whole_journey(
-    browser: Chrome, address: str, origins: tuple[str, str]
-) -> None:
+def test_a_listed_origin_can_use_the_whole_api(browser: Chrome, address: str, origins: tuple[str, str]) -> None:
     browser.get(origins[0])
     json = {"Content_Type": "application/json"}
     made = _call(browser, "POST", f"{address}/v1/tasks", '{"title": "One"}', Idempotency_Key="k", **json)
@@ -74,7 +72,7 @@ def test_a_page_of_a_listed_origin_makes_the_whole_journey(
     assert _call(browser, "GET", url)["status"] == 404
 
 
-def test_a_page_of_another_origin_reads_nothing(browser: Chrome, address: str, origins: tuple[str, str]) -> None:
+def test_another_origin_can_read_nothing(browser: Chrome, address: str, origins: tuple[str, str]) -> None:
     browser.get(origins[1])
     assert _call(browser, "GET", f"{address}/v1/tasks") == "TypeError: Failed to fetch"
     assert _call(browser, "POST", f"{address}/v1/tasks", '{"title": "x"}') == "TypeError: Failed to fetch"
@@ -82,7 +80,7 @@ def test_a_page_of_another_origin_reads_nothing(browser: Chrome, address: str, o
 
 @pytest.fixture(params=["/", "/todo/"])
 def root(address: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The service's own root, and one that a proxy has put it below."""
+    """The service's own root, and one behind a proxy's path prefix."""
     if request.param == "/":
         yield f"{address}/"
     else:
@@ -91,8 +89,8 @@ def root(address: str, request: pytest.FixtureRequest) -> Iterator[str]:
             yield f"{proxy}{request.param}"
 
 
-def test_the_documentation_page_tries_out_a_request(browser: Chrome, root: str, tmp_path: Path) -> None:
-    _console(browser)  # what other pages have left there
+def test_the_documentation_page_can_send_a_request(browser: Chrome, root: str, tmp_path: Path) -> None:
+    _console_errors(browser)  # drop the errors of earlier pages
     browser.get(root)
     wait = WebDriverWait(browser, PATIENCE_SECONDS)
     click = functools.partial(_click, browser)
@@ -110,7 +108,7 @@ def test_the_documentation_page_tries_out_a_request(browser: Chrome, root: str, 
     )
     browser.save_screenshot(str(tmp_path / "docs.png"))
     assert status.text.startswith("201")
-    assert _console(browser) == []
+    assert _console_errors(browser) == []
 
 
 def test_the_documentation_page_folds_errors_and_models(browser: Chrome, address: str) -> None:

@@ -1,4 +1,4 @@
-"""TodoMVC's eight features from another origin: what each costs in requests, however many tasks there are."""
+"""TodoMVC's eight features from another origin: how many requests each takes, however many tasks there are."""
 
 import json
 import re
@@ -22,14 +22,14 @@ select %(user)s, 'Task ' || n, n %% 2 = 0, now() - n * interval '1 second' from 
 
 
 class Page:
-    """The page with one user's tasks, and the browser's own record of what it sends."""
+    """The page with one user's tasks, and the requests that the browser records."""
 
     def __init__(self, browser: Chrome) -> None:
         self._browser = browser
 
-    def costs(self, action: Callable[[], object]) -> list[str]:
-        """The requests that it takes until the page shows the outcome, preflights and pages of the list aside."""
-        self._sent()  # what was sent before
+    def requests_of(self, action: Callable[[], object]) -> list[str]:
+        """Return the requests until the page shows the outcome, without preflights and pages of the list."""
+        self._sent()  # drop the earlier ones
         before = self._acted()
         action()
         WebDriverWait(self._browser, PATIENCE_SECONDS, 0.02).until(lambda _: self._acted() not in {None, before})
@@ -55,11 +55,11 @@ class Page:
         self.enter(".edit", text)
 
     def _acted(self) -> str | None:
-        """Another value after each action of the page."""
+        """Return a value that differs after each action of the page."""
         return self._browser.find_element(By.TAG_NAME, "body").get_dom_attribute("data-acted")
 
     def _sent(self) -> list[str]:
-        """What the browser has sent to the service since it was last asked."""
+        """Return what the browser has sent to the service since the last call."""
         entries = self._browser.get_log("performance")  # type: ignore[no-untyped-call]  # selenium has no types for it
         events = [json.loads(entry["message"])["message"] for entry in entries]
         sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
@@ -69,7 +69,7 @@ class Page:
 
 @pytest.fixture(params=[100, 1000])
 def number(request: pytest.FixtureRequest, database_url: str) -> int:
-    """So many tasks of a user of this name, half of them open."""
+    """Store this number of tasks, half of them open, for a user named after the number."""
     with psycopg.connect(database_url) as connection:
         connection.execute(SEED, {"user": str(request.param), "number": request.param})
     return int(request.param)
@@ -82,30 +82,30 @@ def test_each_feature_costs_one_request(
     page = Page(browser)
 
     opened = f"{origins[0]}/todomvc.html?{urlencode({'api': address, 'user': number})}"
-    assert page.costs(lambda: browser.get(opened)) == ["GET /v1/tasks/counts"]
+    assert page.requests_of(lambda: browser.get(opened)) == ["GET /v1/tasks/counts"]
     assert (len(page.titles()), page.left()) == (number, half)
 
-    assert page.costs(lambda: page.enter(".new-todo", "Buy milk")) == ["POST /v1/tasks"]
+    assert page.requests_of(lambda: page.enter(".new-todo", "Buy milk")) == ["POST /v1/tasks"]
     assert (page.titles()[:2], page.left()) == (["Buy milk", "Task 1"], half + 1)
-    assert page.costs(lambda: page.edit_first("Buy bread")) == ["PATCH /v1/tasks/{id}"]
+    assert page.requests_of(lambda: page.edit_first("Buy bread")) == ["PATCH /v1/tasks/{id}"]
     assert page.titles()[0] == "Buy bread"
-    assert page.costs(lambda: page.click(".toggle")) == ["PATCH /v1/tasks/{id}"]
+    assert page.requests_of(lambda: page.click(".toggle")) == ["PATCH /v1/tasks/{id}"]
     assert page.left() == half
     browser.save_screenshot(str(tmp_path / "todomvc.png"))
 
-    assert page.costs(lambda: page.click("[data-show=true]")) == []
+    assert page.requests_of(lambda: page.click("[data-show=true]")) == []
     assert (page.titles()[0], len(page.titles())) == ("Buy bread", half + 1)
-    assert page.costs(lambda: page.click("[data-show=false]")) == []
+    assert page.requests_of(lambda: page.click("[data-show=false]")) == []
     assert (page.titles()[0], len(page.titles())) == ("Task 1", half)
-    assert page.costs(lambda: page.click(".destroy")) == ["DELETE /v1/tasks/{id}"]
+    assert page.requests_of(lambda: page.click(".destroy")) == ["DELETE /v1/tasks/{id}"]
     assert (page.titles()[0], page.left()) == ("Task 3", half - 1)
-    assert page.costs(lambda: page.click("[data-show='']")) == []
+    assert page.requests_of(lambda: page.click("[data-show='']")) == []
     assert len(page.titles()) == number
 
-    assert page.costs(lambda: page.click(".clear-completed")) == ["DELETE /v1/tasks?completed=true"]
+    assert page.requests_of(lambda: page.click(".clear-completed")) == ["DELETE /v1/tasks?completed=true"]
     assert (len(page.titles()), page.left()) == (half - 1, half - 1)
-    assert page.costs(lambda: page.click(".toggle-all")) == ["PATCH /v1/tasks?completed=false"]
+    assert page.requests_of(lambda: page.click(".toggle-all")) == ["PATCH /v1/tasks?completed=false"]
     assert (len(page.titles()), page.left()) == (half - 1, 0)
-    assert page.costs(lambda: page.edit_first("Edited after all")) == ["PATCH /v1/tasks/{id}"]
-    assert page.costs(lambda: browser.get(opened)) == ["GET /v1/tasks/counts"]
+    assert page.requests_of(lambda: page.edit_first("Edited after all")) == ["PATCH /v1/tasks/{id}"]
+    assert page.requests_of(lambda: browser.get(opened)) == ["GET /v1/tasks/counts"]
     assert (page.titles()[0], len(page.titles()), page.left()) == ("Edited after all", half - 1, 0)

@@ -1,4 +1,4 @@
-"""The application, called in this process: on the fake, put in through the container, or on PostgreSQL."""
+"""Clients of the application in this process: on the fake, which overrides the container, or on PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -31,12 +31,12 @@ async def client_of(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def located(answer: httpx2.Response) -> str:
-    """The path that the answer's `Location` leads to."""
+    """Return the path that `Location` points to."""
     return answer.url.join(answer.headers["location"]).path
 
 
 def following(answer: httpx2.Response) -> str:
-    """The URL of the next page, or nothing."""
+    """Return the URL of the next page, or an empty text."""
     link = answer.links.get("next")
     return str(answer.url.join(link["url"])) if link else ""
 

@@ -1,4 +1,4 @@
-"""Request bodies: what is no JSON, too large, of another kind or ambiguous is refused, and nothing is written."""
+"""Bodies that are not JSON, too large, of another media type or ambiguous are refused, and nothing is written."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ def _problem(answer: httpx2.Response) -> tuple[int, str]:
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-async def test_what_is_no_json_in_utf_8_is_malformed(
+async def test_a_body_that_is_not_json_is_malformed(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, method: str, body: bytes
 ) -> None:
     path = "/v1/tasks" if method == "POST" else "/v1/tasks/00000000-0000-4000-8000-000000000000"
@@ -64,7 +64,7 @@ async def test_what_is_no_json_in_utf_8_is_malformed(
         (b"null", ["#"], "object"),
     ],
 )
-async def test_json_that_cannot_be_meant_is_invalid(
+async def test_ambiguous_or_excessive_json_is_invalid(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, body: bytes, pointers: list[str], rule: str
 ) -> None:
     answer = await client.post("/v1/tasks", content=body, headers=JSON)
@@ -79,7 +79,7 @@ async def test_json_that_cannot_be_meant_is_invalid(
     [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx", "json"],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-async def test_a_body_of_another_kind_is_refused(
+async def test_a_body_of_another_media_type_is_refused(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, method: str, kind: str | None
 ) -> None:
     path = "/v1/tasks" if method == "POST" else "/v1/tasks/00000000-0000-4000-8000-000000000000"
@@ -90,20 +90,20 @@ async def test_a_body_of_another_kind_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
-async def test_json_may_be_declared_in_any_spelling(client: httpx2.AsyncClient, kind: str) -> None:
+async def test_the_json_media_type_may_be_spelt_differently(client: httpx2.AsyncClient, kind: str) -> None:
     answer = await client.post("/v1/tasks", content=b'{"title": "x"}', headers=JSON | {"Content-Type": kind})
     assert answer.status_code == 201
 
 
 @pytest.mark.parametrize(("method", "status"), [("PATCH", 200), ("PUT", 415)])
-async def test_a_merge_patch_is_for_patch_alone(client: httpx2.AsyncClient, method: str, status: int) -> None:
+async def test_only_patch_accepts_a_merge_patch(client: httpx2.AsyncClient, method: str, status: int) -> None:
     url = located(await client.post("/v1/tasks", content=b'{"title": "x"}', headers=JSON))
     headers = JSON | {"Content-Type": "application/merge-patch+json"}
     assert (await client.request(method, url, content=b'{"title": "y"}', headers=headers)).status_code == status
 
 
 @pytest.fixture
-async def narrow_client(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
+async def client_with_small_limit(container: Container) -> AsyncIterator[httpx2.AsyncClient]:
     container.settings.override(Settings.load(max_body_bytes=100))
     async with client_of(container) as client:
         yield client
@@ -112,7 +112,12 @@ async def narrow_client(container: Container) -> AsyncIterator[httpx2.AsyncClien
 @pytest.mark.parametrize(("size", "status"), [(100, 201), (101, 413)])
 @pytest.mark.parametrize("is_chunked", [False, True])
 async def test_a_body_over_the_limit_is_refused(
-    narrow_client: httpx2.AsyncClient, fake: InMemoryTaskRepository, size: int, status: int, *, is_chunked: bool
+    client_with_small_limit: httpx2.AsyncClient,
+    fake: InMemoryTaskRepository,
+    size: int,
+    status: int,
+    *,
+    is_chunked: bool,
 ) -> None:
     body = b'{"title": "x"}'.ljust(size)
 
@@ -120,25 +125,23 @@ async def test_a_body_over_the_limit_is_refused(
         for start in range(0, size, 10):
             yield body[start : start + 10]
 
-    answer = await narrow_client.post("/v1/tasks", content=chunks() if is_chunked else body, headers=JSON)
+    answer = await client_with_small_limit.post("/v1/tasks", content=chunks() if is_chunked else body, headers=JSON)
     assert answer.status_code == status
     assert len(fake.stored) == (status == 201)
     if status == 413:
         assert _problem(answer) == (413, "body-too-large")
 
 
-async def test_an_endless_body_is_not_read_to_its_end(narrow_client: httpx2.AsyncClient) -> None:
+async def test_an_endless_body_is_refused(client_with_small_limit: httpx2.AsyncClient) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b" " * 10
 
-    answer = await narrow_client.post("/v1/tasks", content=endless(), headers=JSON)
+    answer = await client_with_small_limit.post("/v1/tasks", content=endless(), headers=JSON)
     assert _problem(answer) == (413, "body-too-large")
 
 
-async def test_a_body_that_stalls_is_not_waited_for_for_ever(
-    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stalled_body_times_out(client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.01)
 
     async def stalling() -> AsyncIterator[bytes]:
@@ -150,6 +153,6 @@ async def test_a_body_that_stalls_is_not_waited_for_for_ever(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"title": ""}', b" " * 300_000])
-async def test_who_calls_is_asked_first(client: httpx2.AsyncClient, body: bytes) -> None:
+async def test_the_identity_is_checked_before_the_body(client: httpx2.AsyncClient, body: bytes) -> None:
     answer = await client.post("/v1/tasks?unknown=1", content=body)
     assert _problem(answer) == (401, "identity-required")

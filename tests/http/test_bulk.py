@@ -12,7 +12,7 @@ HIS = {"X-User-Id": "bob"}
 
 @pytest.fixture
 async def _tasks(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
-    """Alice has two open tasks and a completed one, and so has bob."""
+    """Give alice and bob two open tasks and a completed one each."""
     for user in (as_alice, HIS):
         for completed in (False, False, True):
             await client.post("/v1/tasks", json={"title": "x", "completed": completed}, headers=user)
@@ -43,7 +43,7 @@ async def test_all_tasks_in_a_state_change_at_once(
 
 
 @pytest.mark.usefixtures("_tasks")
-async def test_all_tasks_in_a_state_are_deleted_at_once(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+async def test_all_tasks_in_one_state_are_deleted(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     answer = await client.delete("/v1/tasks?completed=true", headers=as_alice)
     assert (answer.status_code, answer.json()) == (200, {"deleted": 1})
     assert await counts(client, as_alice) == {"open": 2, "completed": 0}
@@ -55,7 +55,7 @@ async def test_all_tasks_in_a_state_are_deleted_at_once(client: httpx2.AsyncClie
 @pytest.mark.parametrize(
     "query", ["", "?completed=", "?completed=1", "?completed=true&completed=false", "?complete=true"]
 )
-async def test_without_its_filter_nothing_changes(
+async def test_the_filter_is_required(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], method: str, query: str
 ) -> None:
     before = dict(fake.stored)
@@ -70,7 +70,7 @@ async def test_without_its_filter_nothing_changes(
     ("body", "pointer"),
     [({}, "#/completed"), ({"completed": None}, "#/completed"), ({"completed": True, "title": "y"}, "#/title")],
 )
-async def test_only_the_state_can_change(
+async def test_only_the_state_can_be_changed(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], body: object, pointer: str
 ) -> None:
     before = dict(fake.stored)

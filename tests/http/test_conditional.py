@@ -26,7 +26,7 @@ def url(created: httpx2.Response) -> str:
     return located(created)
 
 
-async def test_each_representation_of_a_state_has_the_same_strong_tag(
+async def test_one_state_has_one_strong_tag(
     client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str
 ) -> None:
     read = await client.get(url, headers=as_alice)
@@ -49,7 +49,7 @@ async def test_every_change_changes_the_tag(client: httpx2.AsyncClient, as_alice
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', ', {} ,\t"other"', "*"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_reader_who_knows_the_state_is_told_so(
+async def test_an_unchanged_task_is_not_sent_again(
     client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str, form: str, method: str
 ) -> None:
     known = as_alice | {"If-None-Match": form.format(created.headers["etag"])}
@@ -59,7 +59,7 @@ async def test_a_reader_who_knows_the_state_is_told_so(
     assert (answer.headers["cache-control"], answer.headers["vary"]) == ("private, no-cache, no-transform", "X-User-Id")
 
 
-async def test_a_reader_who_knows_an_older_state_is_told_the_new_one(
+async def test_a_changed_task_is_sent_again(
     client: httpx2.AsyncClient, as_alice: dict[str, str], created: httpx2.Response, url: str
 ) -> None:
     await client.post(f"{url}/toggle", headers=as_alice)
@@ -69,7 +69,7 @@ async def test_a_reader_who_knows_an_older_state_is_told_the_new_one(
 
 @pytest.mark.parametrize("form", ["{}", '"other", {}', ', {} ,\t"a,b"', "*", " * "])
 @every_change
-async def test_a_change_is_made_where_the_condition_holds(
+async def test_a_change_is_made_if_its_condition_holds(
     client: httpx2.AsyncClient,
     as_alice: dict[str, str],
     created: httpx2.Response,
@@ -85,7 +85,7 @@ async def test_a_change_is_made_where_the_condition_holds(
 
 @pytest.mark.parametrize("form", ['"other"', "W/{}", '"0{digits}"', '"+{digits}"', '""', '"99999999999999999999"'])
 @every_change
-async def test_a_change_is_refused_where_it_does_not(
+async def test_a_change_is_refused_if_its_condition_fails(
     client: httpx2.AsyncClient,
     fake: InMemoryTaskRepository,
     as_alice: dict[str, str],
@@ -105,13 +105,13 @@ async def test_a_change_is_refused_where_it_does_not(
 
 
 @pytest.mark.parametrize(("condition", "status"), [('"other"', 412), ("*", 200)])
-async def test_a_read_can_be_conditional_on_the_state_too(
+async def test_a_read_evaluates_if_match(
     client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, condition: str, status: int
 ) -> None:
     assert (await client.get(url, headers=as_alice | {"If-Match": condition})).status_code == status
 
 
-async def test_of_both_conditions_if_match_comes_first(
+async def test_if_match_comes_before_if_none_match(
     client: httpx2.AsyncClient, as_alice: dict[str, str], url: str
 ) -> None:
     answer = await client.get(url, headers=as_alice | {"If-Match": '"other"', "If-None-Match": "*"})
@@ -144,7 +144,7 @@ async def test_a_condition_may_come_in_several_lines(
 
 @pytest.mark.parametrize("condition", MALFORMED)
 @every_change
-async def test_a_malformed_condition_is_refused_before_anything_is_looked_up(
+async def test_a_malformed_condition_comes_before_a_missing_task(
     client: httpx2.AsyncClient, as_alice: dict[str, str], condition: str, method: str, suffix: str, body: object
 ) -> None:
     answer = await client.request(
@@ -155,7 +155,7 @@ async def test_a_malformed_condition_is_refused_before_anything_is_looked_up(
 
 
 @pytest.mark.parametrize("condition", MALFORMED)
-async def test_a_malformed_condition_of_a_read_is_refused(
+async def test_a_read_refuses_a_malformed_condition(
     client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, condition: str
 ) -> None:
     answer = await client.get(url, headers=as_alice | {"If-None-Match": condition})
@@ -165,7 +165,7 @@ async def test_a_malformed_condition_of_a_read_is_refused(
 
 @pytest.mark.parametrize("condition", ["*", '"other"', 'W/"other"'])
 @every_change
-async def test_a_missing_task_is_not_found_whatever_the_condition(
+async def test_a_missing_task_is_404_despite_a_condition(
     client: httpx2.AsyncClient,
     url: str,
     condition: str,
@@ -180,9 +180,7 @@ async def test_a_missing_task_is_not_found_whatever_the_condition(
         assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:task-not-found")
 
 
-async def test_clients_that_read_modify_and_write_never_lose_an_update(
-    postgres_client: httpx2.AsyncClient, alice: UserId
-) -> None:
+async def test_concurrent_conditional_writes_lose_no_update(postgres_client: httpx2.AsyncClient, alice: UserId) -> None:
     as_alice = {"X-User-Id": alice.value}
     created = await postgres_client.post("/v1/tasks", json={"title": "x", "description": ""}, headers=as_alice)
     url = located(created)
@@ -203,4 +201,4 @@ async def test_clients_that_read_modify_and_write_never_lose_an_update(
     marks = "abcdefghijkl"
     refusals = await asyncio.gather(*map(append, marks))
     assert sorted((await postgres_client.get(url, headers=as_alice)).json()["description"]) == sorted(marks)
-    assert sum(refusals) > 0  # they have met
+    assert sum(refusals) > 0  # the writers did collide

@@ -1,4 +1,4 @@
-"""Cross-origin access: for the origins that are listed, and for no other."""
+"""Cross-origin access: only for the listed origins."""
 
 from collections.abc import AsyncIterator
 
@@ -31,14 +31,14 @@ def _cors_headers(answer: httpx2.Response) -> set[str]:
 @pytest.mark.parametrize(
     "origin", ["capacitor://localhost", "tauri://localhost", "chrome-extension://abcdefghijklmnop"]
 )
-async def test_an_origin_may_be_of_any_scheme(container: Container, origin: str) -> None:
+async def test_an_origin_may_have_any_scheme(container: Container, origin: str) -> None:
     container.settings.override(Settings.load(cors_origins=origin))
     async with client_of(container) as client:
         answer = await client.options("/v1/tasks", headers=PREFLIGHT | {"Origin": origin})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, origin)
 
 
-async def test_further_headers_may_be_allowed(container: Container) -> None:
+async def test_the_operator_can_allow_further_headers(container: Container) -> None:
     container.settings.override(Settings.load(cors_origins=APP, cors_headers="Authorization, traceparent"))
     async with client_of(container) as client:
         answer = await client.options("/v1/tasks", headers=PREFLIGHT | {"Origin": APP})
@@ -49,7 +49,7 @@ async def test_further_headers_may_be_allowed(container: Container) -> None:
 
 @pytest.mark.parametrize("origin", [APP, "http://localhost:5173"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-async def test_a_preflight_from_a_listed_origin_is_told_what_is_allowed(
+async def test_a_preflight_from_a_listed_origin_is_answered(
     cors_client: httpx2.AsyncClient, origin: str, method: str
 ) -> None:
     headers = PREFLIGHT | {"Origin": origin, "Access-Control-Request-Method": method}
@@ -64,7 +64,7 @@ async def test_a_preflight_from_a_listed_origin_is_told_what_is_allowed(
     assert answer.headers["x-request-id"]
 
 
-async def test_a_preflight_for_more_than_is_allowed_is_not_told_yes(cors_client: httpx2.AsyncClient) -> None:
+async def test_a_preflight_grants_only_what_is_allowed(cors_client: httpx2.AsyncClient) -> None:
     headers = PREFLIGHT | {"Origin": APP, "Access-Control-Request-Headers": "x-other, authorization"}
     answer = await cors_client.options("/v1/tasks", headers=headers | {"Access-Control-Request-Method": "TRACE"})
     assert answer.status_code == 204
@@ -73,14 +73,14 @@ async def test_a_preflight_for_more_than_is_allowed_is_not_told_yes(cors_client:
 
 
 @pytest.mark.parametrize("origin", [OTHER, "null", APP + "/", "http://app.example.com", "https://app.example.com:444"])
-async def test_a_preflight_from_elsewhere_sees_no_cors_header(cors_client: httpx2.AsyncClient, origin: str) -> None:
+async def test_a_preflight_from_elsewhere_gets_no_cors_header(cors_client: httpx2.AsyncClient, origin: str) -> None:
     answer = await cors_client.options("/v1/tasks", headers=PREFLIGHT | {"Origin": origin})
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:taskward:problem:method-not-allowed")
     assert _cors_headers(answer) == set()
     assert "Origin" in answer.headers["vary"]
 
 
-async def test_a_listed_origin_may_read_the_answer_and_its_headers(cors_client: httpx2.AsyncClient) -> None:
+async def test_a_listed_origin_may_read_answers_and_headers(cors_client: httpx2.AsyncClient) -> None:
     answer = await cors_client.post("/v1/tasks", json={"title": "x"}, headers={"Origin": APP, "X-Account": "alice"})
     assert answer.status_code == 201
     assert answer.headers["access-control-allow-origin"] == APP
@@ -90,9 +90,7 @@ async def test_a_listed_origin_may_read_the_answer_and_its_headers(cors_client: 
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": OTHER}])
-async def test_others_see_no_cors_header_and_caches_know_the_difference(
-    cors_client: httpx2.AsyncClient, headers: dict[str, str]
-) -> None:
+async def test_answers_to_other_origins_only_vary(cors_client: httpx2.AsyncClient, headers: dict[str, str]) -> None:
     answer = await cors_client.get("/v1/tasks", headers={"X-Account": "alice"} | headers)
     assert answer.status_code == 200
     assert _cors_headers(answer) == set()
@@ -100,7 +98,7 @@ async def test_others_see_no_cors_header_and_caches_know_the_difference(
 
 
 class BrokenRepository(InMemoryTaskRepository):
-    async def list(self, *_: object, **__: object) -> None:  # type: ignore[override]  # it never answers
+    async def list(self, *_: object, **__: object) -> None:  # type: ignore[override]  # always raises
         raise RuntimeError
 
 
@@ -113,7 +111,7 @@ class BrokenRepository(InMemoryTaskRepository):
         ("/v1/tasks", {"X-Account": "alice"}, 500),
     ],
 )
-async def test_errors_can_be_read_from_a_listed_origin_too(
+async def test_a_listed_origin_may_read_errors(
     container: Container,
     cors_client: httpx2.AsyncClient,
     logged: LoggedLines,

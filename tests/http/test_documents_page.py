@@ -1,11 +1,11 @@
-"""The documentation page and the way to it."""
+"""The documentation page, and the root that leads to it."""
 
 import httpx2
 import pytest
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/html,application/xhtml+xml,*/*;q=0.8"])
-async def test_the_root_leads_a_browser_to_the_page(client: httpx2.AsyncClient, accept: str) -> None:
+async def test_the_root_redirects_a_browser_to_the_page(client: httpx2.AsyncClient, accept: str) -> None:
     answer = await client.get("/", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["location"]) == (303, "docs")
 
@@ -24,6 +24,6 @@ async def test_no_other_page_may_frame_the_documents(client: httpx2.AsyncClient)
     assert "default-src 'self'" in policy
 
 
-async def test_the_page_has_an_icon_of_its_own(client: httpx2.AsyncClient) -> None:
+async def test_the_page_has_its_own_icon(client: httpx2.AsyncClient) -> None:
     assert 'href="docs/icon.svg"' in (await client.get("/docs")).text
     assert (await client.get("/docs/icon.svg")).headers["content-type"].startswith("image/svg+xml")

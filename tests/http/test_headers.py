@@ -1,4 +1,4 @@
-"""What every answer carries, and that every GET answers HEAD."""
+"""The headers of every answer, methods, and HEAD for every GET."""
 
 import httpx2
 import pytest
@@ -26,7 +26,7 @@ async def test_every_get_answers_head(
     head = await client.head(path, headers=as_alice)
     assert (head.status_code, head.content) == (get.status_code, b"")
     compared = ("content-type", "content-length", "etag", "cache-control", "vary")
-    if get.is_success:  # a problem has its request's id in it
+    if get.is_success:  # the body of a problem holds the request's id
         assert [head.headers.get(name) for name in compared] == [get.headers.get(name) for name in compared]
     assert [(line["method"], line["status"]) for line in logged() if line["event"] == "request"][-2:] == [
         ("GET", get.status_code),
@@ -36,7 +36,7 @@ async def test_every_get_answers_head(
     assert routes[0] == routes[1]
 
 
-async def test_the_application_sends_no_body_to_head_whatever_the_server_does(container: Container) -> None:
+async def test_the_application_itself_drops_the_body_for_head(container: Container) -> None:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -51,7 +51,7 @@ async def test_the_application_sends_no_body_to_head_whatever_the_server_does(co
     assert b"".join(message.get("body", b"") for message in sent) == b""
 
 
-async def test_where_get_is_unknown_head_is_too(client: httpx2.AsyncClient, as_alice: dict[str, str], url: str) -> None:
+async def test_head_is_refused_where_get_is(client: httpx2.AsyncClient, as_alice: dict[str, str], url: str) -> None:
     answer = await client.head(f"{url}/toggle", headers=as_alice)
     assert (answer.status_code, answer.content) == (405, b"")
     assert answer.headers["allow"] == "POST"
@@ -71,7 +71,7 @@ async def test_where_get_is_unknown_head_is_too(client: httpx2.AsyncClient, as_a
     ],
 )
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "BREW", "QUERY"])
-async def test_an_unknown_method_is_told_all_that_are_known(
+async def test_an_unknown_method_gets_all_allowed_methods(
     client: httpx2.AsyncClient, as_alice: dict[str, str], url: str, path: str, allowed: str, method: str
 ) -> None:
     answer = await client.request(method, path.replace("{task}", url), headers=as_alice)
@@ -79,13 +79,13 @@ async def test_an_unknown_method_is_told_all_that_are_known(
     assert answer.headers["allow"] == allowed
 
 
-async def test_a_range_of_an_asset_is_not_looked_at(client: httpx2.AsyncClient) -> None:
+async def test_a_range_of_an_asset_is_ignored(client: httpx2.AsyncClient) -> None:
     for wrong in ("bytes=99999999-", "bytes=abc"):
         answer = await client.get("/docs/assets/favicon.png", headers={"Range": wrong})
         assert answer.status_code == 200
 
 
-async def test_no_cache_hands_on_what_one_user_was_told(
+async def test_no_cache_gives_one_users_answer_to_another(
     client: httpx2.AsyncClient, as_alice: dict[str, str], url: str
 ) -> None:
     answers = [
@@ -104,6 +104,6 @@ async def test_no_cache_hands_on_what_one_user_was_told(
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks/", "//v1/tasks", "/v1/tasks/{id}/", "/docs/", "/health/live/"])
-async def test_nothing_redirects(client: httpx2.AsyncClient, as_alice: dict[str, str], path: str) -> None:
+async def test_no_path_redirects(client: httpx2.AsyncClient, as_alice: dict[str, str], path: str) -> None:
     answer = await client.get(f"http://taskward.test{path}", headers=as_alice)
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:not-found")

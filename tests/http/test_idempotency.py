@@ -1,4 +1,4 @@
-"""Idempotency-Key: a POST that may be repeated."""
+"""Idempotency-Key makes a POST repeatable."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ async def _create(client: httpx2.AsyncClient, key: str, body: object = MILK, use
     return await client.post("/v1/tasks", json=body, headers={"X-User-Id": user, "Idempotency-Key": key})
 
 
-async def test_a_repeat_is_answered_with_the_task_of_the_first(client: httpx2.AsyncClient) -> None:
+async def test_a_repeat_answers_with_the_first_task(client: httpx2.AsyncClient) -> None:
     first, repeat = await _create(client, "k"), await _create(client, "k")
     assert (first.status_code, repeat.status_code) == (201, 200)
     assert first.json() == repeat.json()
@@ -30,16 +30,14 @@ async def test_a_repeat_may_be_spelt_differently(client: httpx2.AsyncClient) -> 
     assert repeat.status_code == 200
 
 
-async def test_a_repeat_shows_the_task_as_it_is_now(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+async def test_a_repeat_shows_the_current_task(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     url = located(await _create(client, "k"))
     changed = await client.patch(url, json={"title": "Buy bread"}, headers=as_alice)
     repeat = await _create(client, "k")
     assert (repeat.status_code, repeat.json()) == (200, changed.json())
 
 
-async def test_a_repeat_after_a_deletion_makes_the_task_anew(
-    client: httpx2.AsyncClient, as_alice: dict[str, str]
-) -> None:
+async def test_a_repeat_after_a_deletion_creates_a_task(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     url = located(await _create(client, "k"))
     await client.delete(url, headers=as_alice)
     assert (await _create(client, "k", {"title": "Other"})).status_code == 201
@@ -61,7 +59,7 @@ async def test_two_users_equal_keys_never_meet(client: httpx2.AsyncClient) -> No
 
 
 @pytest.mark.parametrize("key", ["k" * 255, "!", "~ ~", "a,b", '"quoted"'])
-async def test_any_printable_key_is_taken(client: httpx2.AsyncClient, key: str) -> None:
+async def test_any_printable_key_is_accepted(client: httpx2.AsyncClient, key: str) -> None:
     assert [(await _create(client, key)).status_code for _ in range(2)] == [201, 200]
 
 
@@ -81,7 +79,7 @@ async def test_a_repeated_key_header_is_refused(client: httpx2.AsyncClient, fake
     assert fake.stored == {}
 
 
-async def test_fifty_at_once_make_one_task(postgres_client: httpx2.AsyncClient, alice: UserId) -> None:
+async def test_fifty_creations_at_once_make_one_task(postgres_client: httpx2.AsyncClient, alice: UserId) -> None:
     answers = await asyncio.gather(*(_create(postgres_client, "k", user=alice.value) for _ in range(50)))
     assert sorted(answer.status_code for answer in answers) == [200] * 49 + [201]
     assert len({answer.text for answer in answers}) == 1

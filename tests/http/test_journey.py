@@ -1,4 +1,4 @@
-"""One user's whole journey, on the fake and on PostgreSQL: the same answers."""
+"""One user's whole journey: the fake and PostgreSQL give the same answers."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -31,7 +31,7 @@ class Journey:
         created: dict[str, Any] = answer.json()
         return created
 
-    async def test_create_answers_with_the_task_and_where_it_is(
+    async def test_create_answers_with_the_task_and_its_location(
         self, client: httpx2.AsyncClient, mine: dict[str, str]
     ) -> None:
         answer = await client.post("/v1/tasks", json={"title": " Buy milk\n", "description": " Oat "}, headers=mine)
@@ -48,7 +48,7 @@ class Journey:
         assert task["created_at"].endswith("Z")
         assert datetime.fromisoformat(task["created_at"]).tzinfo is not None
 
-    async def test_put_replaces_all_and_gives_absent_fields_their_defaults(
+    async def test_put_replaces_the_whole_task(
         self, client: httpx2.AsyncClient, mine: dict[str, str], task: dict[str, Any]
     ) -> None:
         await client.post(f"/v1/tasks/{task['id']}/toggle", headers=mine)
@@ -66,7 +66,7 @@ class Journey:
 
     @pytest.mark.parametrize("content_type", ["application/json", "application/merge-patch+json"])
     @pytest.mark.parametrize("patch", [{"title": "New"}, {"description": None}, {"completed": True}])
-    async def test_patch_changes_what_it_mentions(
+    async def test_patch_changes_only_the_fields_it_has(
         self,
         client: httpx2.AsyncClient,
         mine: dict[str, str],
@@ -104,7 +104,7 @@ class Journey:
         assert (await client.get(f"/v1/tasks/{task['id']}", headers=mine)).status_code == 404
         assert (await client.delete(f"/v1/tasks/{task['id']}", headers=mine)).status_code == 404
 
-    async def test_pages_follow_each_other_newest_first(self, client: httpx2.AsyncClient, mine: dict[str, str]) -> None:
+    async def test_pages_are_newest_first(self, client: httpx2.AsyncClient, mine: dict[str, str]) -> None:
         for number in range(5):
             await client.post("/v1/tasks", json={"title": str(number)}, headers=mine)
         titles: list[str] = []
@@ -115,7 +115,7 @@ class Journey:
             cursor = answer.json()["next_cursor"]
         assert titles == ["4", "3", "2", "1", "0"]
 
-    async def test_a_listing_can_be_narrowed_to_a_state(
+    async def test_a_listing_can_be_filtered_by_state(
         self, client: httpx2.AsyncClient, mine: dict[str, str], task: dict[str, Any]
     ) -> None:
         await client.post("/v1/tasks", json={"title": "Done", "completed": True}, headers=mine)
@@ -125,7 +125,7 @@ class Journey:
         assert open_.json()["items"] == [task]
 
     @pytest.mark.parametrize("request_", ON_ONE.values(), ids=ON_ONE)
-    async def test_another_users_task_is_answered_as_if_it_did_not_exist(
+    async def test_another_users_task_looks_like_a_missing_one(
         self,
         client: httpx2.AsyncClient,
         mine: dict[str, str],

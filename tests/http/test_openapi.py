@@ -1,4 +1,4 @@
-"""The API's description: valid, complete, committed, and shown on a page that needs no internet access."""
+"""The OpenAPI document is valid, complete and committed. Its page needs no internet access."""
 
 import json
 import re
@@ -28,20 +28,22 @@ def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {f"{method} {path}": op for path, ops in document["paths"].items() for method, op in ops.items()}
 
 
-def test_the_description_is_valid_openapi(document: dict[str, Any]) -> None:
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1.")
     validate(document)
 
 
-def test_the_description_has_changed_only_where_it_was_meant_to(document: dict[str, Any]) -> None:
-    assert document == json.loads(SNAPSHOT.read_text()), "if it was: taskward openapi > docs/openapi.json"
+def test_the_committed_document_is_current(document: dict[str, Any]) -> None:
+    assert document == json.loads(SNAPSHOT.read_text()), (
+        "if the change is intended: taskward openapi > docs/openapi.json"
+    )
 
 
-async def test_what_is_served_is_what_is_described(client: httpx2.AsyncClient, document: dict[str, Any]) -> None:
+async def test_the_served_document_is_the_same(client: httpx2.AsyncClient, document: dict[str, Any]) -> None:
     assert (await client.get("/openapi.json")).json() == document
 
 
-def test_every_operation_tells_every_status_that_can_occur(document: dict[str, Any]) -> None:
+def test_every_operation_has_every_possible_status(document: dict[str, Any]) -> None:
     everywhere = {"401", "422", "500", "503"}
     write = {"403"}
     with_body = write | {"400", "408", "413", "415"}
@@ -62,14 +64,14 @@ def test_every_operation_tells_every_status_that_can_occur(document: dict[str, A
     assert {name: set(operation["responses"]) for name, operation in _operations(document).items()} == expected
 
 
-def test_every_route_on_tasks_is_among_the_operations(document: dict[str, Any]) -> None:
+def test_the_tests_operations_cover_every_route(document: dict[str, Any]) -> None:
     listed = {f"{one.method} /v1/tasks/{{task_id}}{one.path}" for name, one in ON_ONE.items() if name != "head"}
     listed |= {f"{request.method} /v1/tasks{request.path.partition('?')[0]}" for request in ON_ALL.values()}
     routes = {name for name in _operations(document) if "/v1/" in name}
     assert {f"{method.lower()} {path}" for method, path in (one.split(" ", 1) for one in listed)} == routes
 
 
-def test_every_operation_has_a_name_and_words_of_its_own(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_name_and_a_description(document: dict[str, Any]) -> None:
     operations = _operations(document).values()
     ids = [operation["operationId"] for operation in operations]
     assert ids == [
@@ -80,7 +82,7 @@ def test_every_operation_has_a_name_and_words_of_its_own(document: dict[str, Any
     assert all(operation["summary"] and operation["description"] for operation in operations)
 
 
-def test_every_error_is_described_as_a_problem_with_an_example(document: dict[str, Any]) -> None:
+def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> None:
     types = set(document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"])
     for operation in _operations(document).values():
         for status, response in operation["responses"].items():
@@ -90,9 +92,9 @@ def test_every_error_is_described_as_a_problem_with_an_example(document: dict[st
             assert content[0] == "application/problem+json"
             general, narrowed = content[1]["schema"]["allOf"]
             assert general == {"$ref": "#/components/schemas/Problem"}
-            told = [example["value"] for example in content[1]["examples"].values()]
-            assert {problem["status"] for problem in told} == {int(status)}
-            assert narrowed["properties"]["type"]["enum"] == [problem["type"] for problem in told]
+            examples = [example["value"] for example in content[1]["examples"].values()]
+            assert {problem["status"] for problem in examples} == {int(status)}
+            assert narrowed["properties"]["type"]["enum"] == [problem["type"] for problem in examples]
             assert set(narrowed["properties"]["type"]["enum"]) <= types
 
 
@@ -102,25 +104,25 @@ def test_every_problem_type_is_enumerated(document: dict[str, Any]) -> None:
     assert len(enumerated) == len(set(enumerated)) == len(ALL_PROBLEMS)
 
 
-def test_every_header_of_an_answer_is_described(document: dict[str, Any]) -> None:
+def test_every_response_header_is_described(document: dict[str, Any]) -> None:
     operations = _operations(document)
 
-    def answered(name: str, status: str) -> set[str]:
+    def headers(name: str, status: str) -> set[str]:
         return set(operations[name]["responses"][status].get("headers", ()))
 
     always = {"X-Request-Id"}
     task = always | {"ETag", "Cache-Control", "Vary"}
-    assert answered("post /v1/tasks", "201") == answered("post /v1/tasks", "200") == task | {"Location"}
-    assert answered("get /v1/tasks", "200") == answered("get /v1/tasks", "304") == task | {"Link"}
-    assert answered("patch /v1/tasks/{task_id}", "415") == always | {"Accept-Encoding", "Accept-Patch", "Cache-Control"}
-    assert answered("get /v1/tasks/{task_id}", "304") == task
-    assert answered("patch /v1/tasks/{task_id}", "200") == task
-    assert answered("get /v1/tasks", "401") == always | {"Cache-Control", "WWW-Authenticate"}
-    assert answered("get /v1/tasks", "503") == always | {"Cache-Control", "Retry-After"}
-    assert all(always <= answered(name, status) for name in operations for status in operations[name]["responses"])
+    assert headers("post /v1/tasks", "201") == headers("post /v1/tasks", "200") == task | {"Location"}
+    assert headers("get /v1/tasks", "200") == headers("get /v1/tasks", "304") == task | {"Link"}
+    assert headers("patch /v1/tasks/{task_id}", "415") == always | {"Accept-Encoding", "Accept-Patch", "Cache-Control"}
+    assert headers("get /v1/tasks/{task_id}", "304") == task
+    assert headers("patch /v1/tasks/{task_id}", "200") == task
+    assert headers("get /v1/tasks", "401") == always | {"Cache-Control", "WWW-Authenticate"}
+    assert headers("get /v1/tasks", "503") == always | {"Cache-Control", "Retry-After"}
+    assert all(always <= headers(name, status) for name in operations for status in operations[name]["responses"])
 
 
-def test_every_header_that_can_be_sent_is_described(document: dict[str, Any]) -> None:
+def test_every_request_header_is_described(document: dict[str, Any]) -> None:
     sent = {
         (operation["operationId"], parameter["name"])
         for operation in _operations(document).values()
@@ -135,7 +137,7 @@ def test_every_header_that_can_be_sent_is_described(document: dict[str, Any]) ->
     }
 
 
-def test_clients_know_what_is_sent_and_where(document: dict[str, Any]) -> None:
+def test_servers_tags_parameters_and_formats_are_described(document: dict[str, Any]) -> None:
     assert [server["url"] for server in document["servers"]] == ["."]
     assert {tag["name"] for tag in document["tags"] if tag["description"]} == {"tasks", "health"}
     assert document["info"]["contact"]
@@ -145,13 +147,13 @@ def test_clients_know_what_is_sent_and_where(document: dict[str, Any]) -> None:
     assert {"date-time", "uuid"} == set(re.findall('"format": "([^"]+)"', json.dumps(document)))
 
 
-def test_a_field_that_may_be_left_out_has_no_default(document: dict[str, Any]) -> None:
+def test_optional_fields_have_no_default(document: dict[str, Any]) -> None:
     for name in ("TaskInput", "TaskPatch"):
         fields = document["components"]["schemas"][name]["properties"].values()
         assert all("default" not in field for field in fields)
 
 
-def test_identity_is_asked_for_where_tasks_are(document: dict[str, Any]) -> None:
+def test_only_routes_on_tasks_need_an_identity(document: dict[str, Any]) -> None:
     for name, operation in _operations(document).items():
         assert operation.get("security") == ([{"UserId": []}] if "/v1/" in name else [])
 
@@ -177,7 +179,7 @@ def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
 
 
 def _examples(node: object) -> Iterator[tuple[dict[str, Any], object]]:
-    """Each example, wherever it stands, with the schema that it has to fit."""
+    """Yield each example in the document, with the schema that it must fit."""
     if isinstance(node, list):
         for child in node:
             yield from _examples(child)
@@ -193,7 +195,7 @@ def _examples(node: object) -> Iterator[tuple[dict[str, Any], object]]:
             yield from _examples(child)
 
 
-async def test_the_documentation_page_takes_all_it_needs_from_here(client: httpx2.AsyncClient) -> None:
+async def test_the_documentation_page_loads_only_its_own_assets(client: httpx2.AsyncClient) -> None:
     page = await client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert re.findall(r"(?:https?:)?//[\w.]+", page.text) == []
@@ -208,6 +210,6 @@ async def test_the_page_works_behind_a_path_prefix(client: httpx2.AsyncClient) -
     assert all(not reference.startswith("/") for reference in re.findall(r'(?:src|href)="([^"]+)"', page))
 
 
-async def test_the_description_needs_no_database(container: Container) -> None:
+async def test_the_document_needs_no_database(container: Container) -> None:
     async with client_of(container) as client:
         assert (await client.get("/openapi.json")).status_code == 200

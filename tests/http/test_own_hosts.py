@@ -1,4 +1,4 @@
-"""The hosts that `taskward dev` answers for."""
+"""`taskward dev` answers only for its own hosts."""
 
 from collections.abc import AsyncIterator
 

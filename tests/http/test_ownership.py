@@ -1,4 +1,4 @@
-"""Should ownership fail anywhere below, the whole service says nothing but that it has a defect."""
+"""If ownership fails in the adapter, the answer only says that the service has a defect."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from tests.executors import SERVING
 from tests.http.conftest import client_of
 from tests.operations import ON_ALL, ON_ONE
 
-EVERYBODYS = Statement(
+ALL_TASKS = Statement(
     "select user_id, id, title, description, completed, created_at, updated_at from tasks", is_read=True
 )
 
@@ -27,7 +27,7 @@ REQUESTS = ON_ALL | {name: request._replace(path="/{}" + request.path) for name,
 
 
 class CrossingExecutor(DatabaseExecutor):
-    """As a pooler that has mixed up its clients: answers all with what the first one asked for."""
+    """Acts like a pooler that mixes up its clients: answers every request with the first one's result."""
 
     first: tuple[Statement, Mapping[str, object]] | None = None
 
@@ -37,17 +37,17 @@ class CrossingExecutor(DatabaseExecutor):
 
 
 class ForgetfulExecutor(DatabaseExecutor):
-    """Runs a statement that forgets the owner, in place of what it is given."""
+    """Runs a statement without an owner instead of the given one."""
 
     async def run(self, statement: Statement, parameters: Mapping[str, object], **options: Any) -> Rows:
-        return await super().run(EVERYBODYS, {}, **options)
+        return await super().run(ALL_TASKS, {}, **options)
 
 
 @pytest.fixture
 async def failing_client(database_url: str, executor: type[DatabaseExecutor]) -> AsyncIterator[httpx2.AsyncClient]:
     container = Container()
     container.settings.override(Settings.load(database_url=database_url))
-    connector = Connector(database_url, [*SERVING, EVERYBODYS])
+    connector = Connector(database_url, [*SERVING, ALL_TASKS])
     database = executor(connector.open, connections=1, queue=1, deadline=5)
     container.database.override(providers.Object(database))
     async with client_of(container) as client:
@@ -56,7 +56,7 @@ async def failing_client(database_url: str, executor: type[DatabaseExecutor]) ->
 
 @pytest.mark.parametrize("executor", [CrossingExecutor, ForgetfulExecutor])
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_a_row_of_somebody_else_is_a_defect_and_nobody_sees_it(
+async def test_another_users_row_is_a_defect_nobody_sees(
     postgres_client: httpx2.AsyncClient,
     failing_client: httpx2.AsyncClient,
     alice: UserId,

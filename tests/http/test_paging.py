@@ -1,4 +1,4 @@
-"""Walking a listing page by page."""
+"""Walking a list page by page."""
 
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
@@ -20,7 +20,7 @@ async def _create(client: httpx2.AsyncClient, count: int, user: str = "alice") -
 
 
 async def _walk(client: httpx2.AsyncClient, url: str, headers: dict[str, str]) -> list[str]:
-    """The ids that one meets who follows the links."""
+    """Return the ids of all tasks on the linked pages."""
     walked, link = [], url
     while link:
         answer = await client.get(link, headers=headers)
@@ -34,9 +34,7 @@ async def test_the_links_lead_through_all_pages(client: httpx2.AsyncClient, as_a
     assert await _walk(client, "/v1/tasks?limit=3", as_alice) == ids[::-1]
 
 
-async def test_the_link_repeats_the_query_with_the_next_cursor(
-    client: httpx2.AsyncClient, as_alice: dict[str, str]
-) -> None:
+async def test_the_link_keeps_the_query(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     await _create(client, 3)
     answer = await client.get("/v1/tasks?completed=false&cursor=&limit=2", headers=as_alice)
     link = answer.headers["link"]
@@ -50,7 +48,7 @@ async def test_the_link_repeats_the_query_with_the_next_cursor(
 
 
 @pytest.mark.parametrize(("query", "count"), [("", 50), ("?limit=200", 200)])
-async def test_a_page_holds_as_many_as_it_may(
+async def test_a_page_is_filled_to_its_limit(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], query: str, count: int
 ) -> None:
     for number in range(201):
@@ -66,9 +64,7 @@ async def test_the_last_page_has_no_link(client: httpx2.AsyncClient, as_alice: d
     assert "link" not in answer.headers
 
 
-async def test_a_walk_meets_each_task_that_existed_throughout_once(
-    client: httpx2.AsyncClient, as_alice: dict[str, str]
-) -> None:
+async def test_a_walk_lists_each_lasting_task_once(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     ids = await _create(client, 9)
     walked, link = [], "/v1/tasks?limit=2"
     while link:
@@ -81,7 +77,7 @@ async def test_a_walk_meets_each_task_that_existed_throughout_once(
     assert walked == ids[::-1]
 
 
-async def test_tasks_of_one_instant_are_walked_through(
+async def test_a_walk_lists_all_tasks_of_one_instant(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str]
 ) -> None:
     fake.clock = lambda: datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,7 +86,7 @@ async def test_tasks_of_one_instant_are_walked_through(
     assert walked == sorted(ids, reverse=True)
 
 
-async def test_a_walk_can_be_narrowed_to_a_state(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+async def test_a_walk_can_be_filtered_by_state(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     ids = await _create(client, 9)
     for task_id in ids[::2]:
         await client.post(f"/v1/tasks/{task_id}/toggle", headers=as_alice)
@@ -104,7 +100,7 @@ async def test_an_empty_cursor_means_the_first_page(client: httpx2.AsyncClient, 
     assert answers[0].json() == answers[1].json()
 
 
-async def test_a_cursor_in_another_users_hand_shows_that_users_own_tasks(
+async def test_a_cursor_shows_only_the_callers_tasks(
     client: httpx2.AsyncClient, as_alice: dict[str, str], as_bob: dict[str, str]
 ) -> None:
     his = await _create(client, 3, user="bob")
@@ -156,7 +152,7 @@ async def test_an_invalid_query_is_refused(
 
 
 @pytest.mark.parametrize("name", ["create", *NOT_HEAD])
-async def test_where_no_query_is_known_any_is_refused(
+async def test_routes_without_a_query_refuse_any(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, as_alice: dict[str, str], name: str
 ) -> None:
     (task_id,) = await _create(client, 1)

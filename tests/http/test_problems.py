@@ -1,4 +1,4 @@
-"""What goes wrong is answered as a problem of RFC 9457, and says nothing of the inside."""
+"""Errors are answered as problems (RFC 9457), which reveal nothing internal."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ async def failing_client(container: Container, error: Exception) -> AsyncIterato
         (RuntimeError("secret"), 500, "internal-error"),
     ],
 )
-async def test_a_fault_is_answered_without_a_word_of_the_inside(
+async def test_a_failure_reveals_nothing_internal(
     failing_client: httpx2.AsyncClient, as_alice: dict[str, str], status: int, kind: str
 ) -> None:
     headers = as_alice | {"X-Request-Id": "abc.1"}
@@ -82,14 +82,14 @@ async def test_a_fault_is_answered_without_a_word_of_the_inside(
 
 
 @pytest.mark.parametrize("error", [StorageOverloaded("no room", 7)])
-async def test_who_is_refused_is_told_when_there_may_be_room(
+async def test_an_overloaded_answer_says_when_to_retry(
     failing_client: httpx2.AsyncClient, as_alice: dict[str, str]
 ) -> None:
     answer = await failing_client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
 
 
-async def test_a_defect_is_logged_with_its_stack_trace_and_request(
+async def test_a_defect_is_logged_with_its_stack_trace(
     failing_client: httpx2.AsyncClient, as_alice: dict[str, str], logged: LoggedLines
 ) -> None:
     await failing_client.post("/v1/tasks", json={"title": "x"}, headers=as_alice | {"X-Request-Id": "abc.2"})
@@ -103,9 +103,7 @@ async def test_a_defect_is_logged_with_its_stack_trace_and_request(
     ("error", "kind"),
     [(StorageUnavailable("x"), "database-unavailable"), (StorageOutdated("x"), "schema-outdated")],
 )
-async def test_a_service_that_cannot_serve_is_alive_but_not_ready(
-    failing_client: httpx2.AsyncClient, kind: str
-) -> None:
+async def test_a_failing_service_is_alive_but_not_ready(failing_client: httpx2.AsyncClient, kind: str) -> None:
     answer = await failing_client.get("/health/ready")
     assert (answer.status_code, answer.json()["type"]) == (503, f"urn:taskward:problem:{kind}")
     assert answer.headers["retry-after"] == "1"
@@ -133,30 +131,30 @@ async def test_an_unknown_route_is_not_found(client: httpx2.AsyncClient, as_alic
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks/%3Fa", "/a%0Ab", "/%E2%82%AC", "/a%2520b", "/a%2Fb", "/%36"])
-async def test_the_instance_is_the_path_as_it_was_sent(client: httpx2.AsyncClient, path: str) -> None:
+async def test_the_instance_is_the_path_as_sent(client: httpx2.AsyncClient, path: str) -> None:
     answer = await client.get(f"{path}?a=b", headers={"X-User-Id": "alice"})
     assert (answer.json()["instance"], answer.headers["cache-control"]) == (path, "no-store")
 
 
-async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+async def test_a_wrong_method_gets_the_allowed_ones(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     answer = await client.put("/v1/tasks", headers=as_alice)
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:taskward:problem:method-not-allowed")
     assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 129, "with space", "new\tline", 'quo"te'])
-async def test_a_request_without_a_sane_id_is_given_one(client: httpx2.AsyncClient, given: str | None) -> None:
+async def test_a_request_without_a_valid_id_gets_one(client: httpx2.AsyncClient, given: str | None) -> None:
     headers = {} if given is None else {"X-Request-Id": given}
     ids = {(await client.get("/health/live", headers=headers)).headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
     assert given not in ids
 
 
-async def test_a_request_that_is_given_two_ids_is_given_one_of_ours(client: httpx2.AsyncClient) -> None:
+async def test_two_request_ids_are_replaced(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/health/live", headers=[("X-Request-Id", "one"), ("X-Request-Id", "two")])
     assert answer.headers["x-request-id"] not in {"one", "two", "one, two"}
 
 
-async def test_a_sane_request_id_is_kept(client: httpx2.AsyncClient) -> None:
+async def test_a_valid_request_id_is_kept(client: httpx2.AsyncClient) -> None:
     given = "Az09._-" + "x" * 121
     assert (await client.get("/health/live", headers={"X-Request-Id": given})).headers["x-request-id"] == given

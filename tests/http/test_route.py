@@ -1,5 +1,5 @@
-"""What the route class would ignore is refused as the route is made."""
-# ruff: noqa: ARG001 - what the functions ask for is all there is to them
+"""Creating a route refuses whatever the route class would ignore."""
+# ruff: noqa: ARG001 - only the parameters of these functions matter
 
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -127,14 +127,14 @@ UNSUPPORTED: dict[Callable[..., Any], str] = {
 
 
 @pytest.mark.parametrize("endpoint", UNSUPPORTED, ids=lambda endpoint: endpoint.__name__)
-def test_what_would_be_ignored_is_refused(endpoint: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    # The framework refuses forms by itself as long as their parser is not installed.
+def test_an_unsupported_endpoint_is_refused(endpoint: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without its parser for forms the framework itself would refuse them.
     monkeypatch.setitem(sys.modules, "python_multipart", SimpleNamespace(__version__="1.0"))
     with pytest.raises(TypeError, match=f"{endpoint.__name__}.*{UNSUPPORTED[endpoint]}"):
         StrictRoute("/x", endpoint, methods=["POST"])
 
 
-def test_a_dependency_of_the_route_itself_is_refused() -> None:
+def test_a_dependency_of_the_route_is_refused() -> None:
     with pytest.raises(TypeError, match="dependencies other than"):
         StrictRoute("/x", scoped, dependencies=[Depends(_generator)])
 

@@ -1,4 +1,4 @@
-"""`examples/token_identity.py`, which SECURITY.md shows: tokens in place of the header."""
+"""`examples/token_identity.py`, which SECURITY.md shows: tokens instead of the header."""
 
 import hmac
 import json
@@ -53,12 +53,12 @@ def bearer(key: RSAPrivateKey, **changed: Any) -> dict[str, str]:
     return {"Authorization": "Bearer " + jwt.encode(claims, key, "RS256")}
 
 
-def test_the_page_shows_the_example_word_for_word() -> None:
+def test_the_page_shows_the_example_verbatim() -> None:
     page = Path(__file__).parents[2] / "SECURITY.md"
     assert f"```python\n{Path(token_identity.__file__).read_text()}```\n" in page.read_text()
 
 
-async def test_a_token_says_who_calls(
+async def test_a_token_names_the_caller(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, key: RSAPrivateKey
 ) -> None:
     answer = await client.post("/v1/tasks", json={"title": "x"}, headers=bearer(key))
@@ -67,7 +67,7 @@ async def test_a_token_says_who_calls(
     assert (await client.get("/v1/tasks", headers=bearer(key, sub="bob"))).json()["items"] == []
 
 
-async def test_the_header_is_believed_no_more(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
+async def test_the_header_is_ignored(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
     await client.post("/v1/tasks", json={"title": "x"}, headers=bearer(key))
     both = await client.get("/v1/tasks", headers=bearer(key, sub="bob") | {"X-User-Id": "alice"})
     assert both.json()["items"] == []
@@ -89,26 +89,26 @@ async def test_the_header_is_believed_no_more(client: httpx2.AsyncClient, key: R
     ],
     ids=lambda changed: "-".join(f"{name}={str(value)[:12]}" for name, value in changed.items()),
 )
-async def test_a_token_whose_claims_do_not_fit_is_refused(
+async def test_a_token_with_wrong_claims_is_refused(
     client: httpx2.AsyncClient, key: RSAPrivateKey, changed: dict[str, Any]
 ) -> None:
     assert_refused(await client.get("/v1/tasks", headers=bearer(key, **changed)))
 
 
-async def test_a_token_of_another_key_is_refused(client: httpx2.AsyncClient) -> None:
+async def test_a_token_signed_with_another_key_is_refused(client: httpx2.AsyncClient) -> None:
     assert_refused(await client.get("/v1/tasks", headers=bearer(generate_private_key(65537, 2048))))
 
 
 async def test_the_token_does_not_choose_the_algorithm(client: httpx2.AsyncClient, public_key: str) -> None:
     header = {"alg": "HS256", "typ": "JWT"}
     signed = ".".join(_base64(json.dumps(part, default=datetime.timestamp).encode()) for part in (header, CLAIMS))
-    # What anybody can sign who knows the public key, where it is taken for a secret.
+    # Anybody who knows the public key can sign this, if the key is taken for a shared secret.
     signature = hmac.digest(public_key.encode(), signed.encode(), "sha256")
     for token in (f"{signed}.{_base64(signature)}", jwt.encode(CLAIMS, "", "none")):
         assert_refused(await client.get("/v1/tasks", headers={"Authorization": f"Bearer {token}"}))
 
 
-async def test_a_token_that_was_changed_is_refused(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
+async def test_a_changed_token_is_refused(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
     head, _, signature = bearer(key)["Authorization"].split(".")
     _, bobs, _ = bearer(key, sub="bob")["Authorization"].split(".")
     assert_refused(await client.get("/v1/tasks", headers={"Authorization": f"{head}.{bobs}.{signature}"}))
@@ -130,7 +130,9 @@ async def test_a_token_that_was_changed_is_refused(client: httpx2.AsyncClient, k
         "é",
     ],
 )
-async def test_what_is_no_bearer_token_is_refused(client: httpx2.AsyncClient, key: RSAPrivateKey, written: str) -> None:
+async def test_anything_but_a_bearer_token_is_refused(
+    client: httpx2.AsyncClient, key: RSAPrivateKey, written: str
+) -> None:
     token = bearer(key)["Authorization"].removeprefix("Bearer ")
     value = written.replace("{}", token).encode()
     assert_refused(await client.get("/v1/tasks", headers=[(b"Authorization", value)]))
@@ -141,12 +143,12 @@ async def test_a_missing_or_repeated_token_is_refused(client: httpx2.AsyncClient
         assert_refused(await client.get("/v1/tasks", headers=[*bearer(key).items()] * times))
 
 
-async def test_the_name_of_the_scheme_may_be_in_any_case(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
-    shouted = bearer(key)["Authorization"].replace("Bearer", "BEARER")
-    assert (await client.get("/v1/tasks", headers={"Authorization": shouted})).status_code == 200
+async def test_the_scheme_may_be_in_any_case(client: httpx2.AsyncClient, key: RSAPrivateKey) -> None:
+    upper_case = bearer(key)["Authorization"].replace("Bearer", "BEARER")
+    assert (await client.get("/v1/tasks", headers={"Authorization": upper_case})).status_code == 200
 
 
-async def test_the_description_tells_what_to_send(client: httpx2.AsyncClient) -> None:
+async def test_the_document_describes_the_token(client: httpx2.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     validate(document)
     assert document["components"]["securitySchemes"] == {

@@ -1,4 +1,4 @@
-"""Input that breaks a rule is refused with the field and the rule, and nothing is written."""
+"""Invalid input is refused with the field and the rule, and nothing is written."""
 
 import json
 import re
@@ -40,7 +40,7 @@ INVALID_BODIES: list[tuple[object, str, str]] = [
 
 
 async def _send(client: httpx2.AsyncClient, method: str, path: str, body: object) -> httpx2.Response:
-    """As JSON in ASCII, which can spell the lone surrogates that the client's own encoder refuses."""
+    """Send the body as ASCII JSON, which can hold the lone surrogates that the client's own encoder refuses."""
     headers = {"X-User-Id": "alice", "Content-Type": "application/json"}
     return await client.request(method, path, content=json.dumps(body), headers=headers)
 
@@ -114,7 +114,7 @@ async def test_a_hundred_faults_are_named(client: httpx2.AsyncClient, as_alice: 
         {"title": [{}] * 101},
     ],
 )
-async def test_more_than_a_hundred_names_are_not_looked_at(
+async def test_more_than_a_hundred_names_are_refused(
     client: httpx2.AsyncClient, as_alice: dict[str, str], body: object
 ) -> None:
     answer = await client.post("/v1/tasks", json=body, headers=as_alice)
@@ -122,14 +122,14 @@ async def test_more_than_a_hundred_names_are_not_looked_at(
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/v1/tasks/00000000-0000-4000-8000-000000000000"])
-async def test_more_than_a_hundred_parameters_are_not_looked_at(
+async def test_more_than_a_hundred_parameters_are_refused(
     client: httpx2.AsyncClient, as_alice: dict[str, str], path: str
 ) -> None:
     answer = await client.get(f"{path}?{'&'.join(f'p{n}=1' for n in range(101))}", headers=as_alice)
     _assert_problem(answer, "query", "must have at most 100 names")
 
 
-async def test_a_whole_task_is_told_what_to_leave_out(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+async def test_fields_set_by_the_service_are_refused(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     task = (await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)).json()
     answer = await client.put(f"/v1/tasks/{task['id']}", json=task, headers=as_alice)
     assert answer.status_code == 422
@@ -151,7 +151,7 @@ async def test_a_whole_task_is_told_what_to_leave_out(client: httpx2.AsyncClient
         "page=2": ("query: page", "is not known here"),
     }.items(),
 )
-async def test_a_faulty_query_is_told_the_rule(
+async def test_an_invalid_query_gets_the_rule(
     client: httpx2.AsyncClient, as_alice: dict[str, str], query: tuple[str, tuple[str, str]]
 ) -> None:
     _assert_problem(await client.get(f"/v1/tasks?{query[0]}", headers=as_alice), *query[1])
@@ -168,7 +168,7 @@ async def test_a_faulty_query_is_told_the_rule(
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.anyio
-async def test_every_fault_is_told_in_our_own_words(client: httpx2.AsyncClient, body: object) -> None:
+async def test_every_fault_is_described_in_our_own_words(client: httpx2.AsyncClient, body: object) -> None:
     for method, path in (("POST", "/v1/tasks"), ("PUT", "/v1/tasks/00000000-0000-4000-8000-000000000000")):
         answer = await _send(client, method, path, body)
         assert answer.status_code in {201, 404, 422}
@@ -179,14 +179,14 @@ async def test_every_fault_is_told_in_our_own_words(client: httpx2.AsyncClient, 
 @example("\ufeff")
 @example("\u200b")
 @settings(deadline=None)
-def test_the_titles_pattern_allows_what_the_rule_does(title: str) -> None:
+def test_the_titles_pattern_matches_its_rule(title: str) -> None:
     try:
         TaskDraft(title)
     except InvalidValue:
         is_valid = False
     else:
         is_valid = True
-    # As ECMAScript reads it: there \\s has U+FEFF and has not U+001C to U+001F and U+0085, which are named beside it.
+    # As ECMAScript reads it: its \\s has U+FEFF but not U+001C to U+001F and U+0085, which the pattern adds.
     ours = TaskInput.model_json_schema()["properties"]["title"]["pattern"]
     assert bool(re.search(ours.replace(r"\s", r"\s\ufeff"), title)) is is_valid
 
@@ -194,7 +194,7 @@ def test_the_titles_pattern_allows_what_the_rule_does(title: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/tasks/planted", "/v1/tasks?limit=planted", "/v1/tasks?completed=planted", "/v1/tasks?cursor=planted"]
 )
-async def test_a_refusal_does_not_repeat_what_stood_in_the_url(
+async def test_a_refusal_does_not_repeat_the_url(
     client: httpx2.AsyncClient, as_alice: dict[str, str], path: str
 ) -> None:
     answer = await client.get(path, headers=as_alice)
@@ -202,7 +202,7 @@ async def test_a_refusal_does_not_repeat_what_stood_in_the_url(
     assert "planted" not in str(answer.json()["errors"])
 
 
-async def test_a_refusal_does_not_repeat_what_was_sent(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+async def test_a_refusal_does_not_repeat_the_body(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     body = {"title": "planted-title" * 50, "description": "planted-description" * 1000, "completed": "planted-flag"}
     answer = await client.post("/v1/tasks", json=body, headers=as_alice)
     assert "planted" not in answer.text
@@ -210,7 +210,7 @@ async def test_a_refusal_does_not_repeat_what_was_sent(client: httpx2.AsyncClien
 
 @pytest.mark.parametrize("request_", NOT_HEAD.values(), ids=NOT_HEAD)
 @pytest.mark.parametrize("spelling", ["42", "{{{}}}", "urn:uuid:{}", "{} ", "-{}"])
-async def test_an_id_that_is_no_uuid_is_refused(
+async def test_an_id_must_be_a_uuid(
     client: httpx2.AsyncClient, as_alice: dict[str, str], request_: Request, spelling: str
 ) -> None:
     task_id = spelling.format(uuid4())

@@ -1,4 +1,4 @@
-"""What proxies, browsers and odd clients meet: references, entity tags of pages, media types, other sites."""
+"""What proxies, browsers and unusual clients see: references, ETags of pages, media types, other sites."""
 
 import re
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ async def task(client: httpx2.AsyncClient) -> dict[str, Any]:
     return created
 
 
-async def test_references_hold_behind_a_prefix(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+async def test_references_work_behind_a_path_prefix(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
     created = await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)
     await client.post("/v1/tasks", json={"title": "y"}, headers=as_alice)
     page = await client.get("/v1/tasks?limit=1", headers=as_alice)
@@ -44,7 +44,7 @@ async def test_references_hold_behind_a_prefix(client: httpx2.AsyncClient, as_al
     assert (following.path, dict(following.params)["limit"]) == ("/api/v1/tasks", "1")
 
 
-async def test_times_have_always_six_digits(container: Container) -> None:
+async def test_times_always_have_six_digits(container: Container) -> None:
     whole_second = InMemoryTaskRepository(clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     container.tasks.override(providers.Object(whole_second))
     async with client_of(container) as client:
@@ -52,7 +52,7 @@ async def test_times_have_always_six_digits(container: Container) -> None:
     assert task["created_at"] == task["updated_at"] == "2026-01-02T03:04:05.000000Z"
 
 
-async def test_a_task_carries_its_etag_wherever_it_is_shown(
+async def test_every_answer_with_a_task_has_its_etag(
     client: httpx2.AsyncClient, as_alice: dict[str, str], task: dict[str, Any]
 ) -> None:
     url = f"/v1/tasks/{task['id']}"
@@ -64,7 +64,7 @@ async def test_a_task_carries_its_etag_wherever_it_is_shown(
 
 
 @pytest.mark.usefixtures("task")
-async def test_a_page_that_holds_the_same_is_not_sent_again(client: httpx2.AsyncClient) -> None:
+async def test_an_unchanged_page_is_not_sent_again(client: httpx2.AsyncClient) -> None:
     first = await client.get("/v1/tasks?limit=1", headers=JSON)
     for known in (first.headers["etag"], f"W/{first.headers['etag']}", '"other", ' + first.headers["etag"], "*"):
         again = await client.get("/v1/tasks?limit=1", headers=JSON | {"If-None-Match": known})
@@ -78,9 +78,7 @@ async def test_a_page_that_holds_the_same_is_not_sent_again(client: httpx2.Async
 
 
 @pytest.mark.parametrize("change", ["toggle", "delete", "add"])
-async def test_a_page_that_holds_something_else_is_sent(
-    client: httpx2.AsyncClient, task: dict[str, Any], change: str
-) -> None:
+async def test_a_changed_page_is_sent_again(client: httpx2.AsyncClient, task: dict[str, Any], change: str) -> None:
     etag = (await client.get("/v1/tasks", headers=JSON)).headers["etag"]
     url = f"/v1/tasks/{task['id']}"
     if change == "toggle":
@@ -93,12 +91,12 @@ async def test_a_page_that_holds_something_else_is_sent(
     assert (answer.status_code, answer.headers["etag"] == etag) == (200, False)
 
 
-async def test_a_list_refuses_the_condition_that_it_does_not_know(client: httpx2.AsyncClient) -> None:
+async def test_a_list_refuses_if_match(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/v1/tasks", headers=JSON | {"If-Match": "*"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "header: If-Match")
 
 
-async def test_a_malformed_condition_of_a_list_is_refused(client: httpx2.AsyncClient) -> None:
+async def test_a_list_refuses_a_malformed_condition(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/v1/tasks", headers=JSON | {"If-None-Match": "x"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "header: If-None-Match")
 
@@ -111,7 +109,7 @@ async def test_a_condition_has_at_most_a_hundred_tags(
     assert (await client.get(f"/v1/tasks/{task['id']}", headers=headers)).status_code == status
 
 
-async def test_a_list_can_be_walked_from_the_oldest(client: httpx2.AsyncClient, fake: InMemoryTaskRepository) -> None:
+async def test_a_list_can_be_walked_oldest_first(client: httpx2.AsyncClient, fake: InMemoryTaskRepository) -> None:
     made = [(await fake.add(UserId("alice"), TaskDraft(str(n))))[0].title for n in range(5)]
     walked: list[str] = []
     query = "?order=oldest&limit=2"
@@ -132,7 +130,7 @@ async def test_a_cursor_of_another_order_is_refused(client: httpx2.AsyncClient, 
 
 
 @pytest.mark.parametrize(("method", "accepted"), [("PATCH", "application/merge-patch+json, application/json")])
-async def test_another_kind_of_patch_is_told_the_right_ones(
+async def test_an_unsupported_patch_gets_the_supported_types(
     client: httpx2.AsyncClient, method: str, accepted: str
 ) -> None:
     answer = await client.request(method, ANY_TASK, content=b"{}", headers=JSON | {"Content-Type": "text/plain"})
@@ -141,7 +139,7 @@ async def test_another_kind_of_patch_is_told_the_right_ones(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "gzip, identity", "identity", "x", ""])
-async def test_a_body_that_says_how_it_is_encoded_is_refused(
+async def test_a_body_with_a_content_encoding_is_refused(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, coding: str
 ) -> None:
     answer = await client.post("/v1/tasks", content=b'{"title": "x"}', headers=JSON | {"Content-Encoding": coding})
@@ -155,7 +153,7 @@ def test_a_number_without_a_fraction_is_an_integer() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-async def test_a_page_of_another_site_changes_nothing(
+async def test_another_sites_page_cannot_write(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, task: dict[str, Any], method: str, path: str
 ) -> None:
     before = dict(fake.stored)
@@ -168,12 +166,12 @@ async def test_a_page_of_another_site_changes_nothing(
 
 
 @pytest.mark.parametrize("site", ["same-origin", "same-site", "none", None])
-async def test_a_page_of_this_site_may_write(client: httpx2.AsyncClient, site: str | None) -> None:
+async def test_a_page_of_the_same_site_may_write(client: httpx2.AsyncClient, site: str | None) -> None:
     headers = JSON | ({"Sec-Fetch-Site": site} if site else {})
     assert (await client.post("/v1/tasks", json={"title": "x"}, headers=headers)).status_code == 201
 
 
-async def test_a_page_of_an_allowed_site_may_write(container: Container) -> None:
+async def test_a_page_of_an_allowed_origin_may_write(container: Container) -> None:
     container.settings.override(Settings.load(cors_origins="capacitor://localhost"))
     async with client_of(container) as client:
         headers = JSON | {"Sec-Fetch-Site": "cross-site", "Origin": "capacitor://localhost"}
@@ -182,23 +180,21 @@ async def test_a_page_of_an_allowed_site_may_write(container: Container) -> None
         assert (await client.post("/v1/tasks", json={"title": "x"}, headers=headers)).status_code == 403
 
 
-async def test_a_page_of_another_site_may_link_here(client: httpx2.AsyncClient) -> None:
+async def test_another_sites_page_may_read(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/v1/tasks", headers=JSON | {"Sec-Fetch-Site": "cross-site"})).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", ANY_TASK, "/no", "/health/live", "/docs", "/openapi.json"])
-async def test_nobody_guesses_what_an_answer_is(client: httpx2.AsyncClient, path: str) -> None:
+async def test_no_browser_guesses_an_answers_media_type(client: httpx2.AsyncClient, path: str) -> None:
     assert (await client.get(path, headers=JSON)).headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_no_cache_keeps_how_the_service_is(client: httpx2.AsyncClient, path: str) -> None:
+async def test_no_cache_keeps_a_health_answer(client: httpx2.AsyncClient, path: str) -> None:
     assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
-async def test_a_long_path_of_an_asset_is_not_looked_for(
-    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_asset_path_is_not_looked_up(client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     sought: list[str] = []
 
     def look_up(_: StaticFiles, path: str) -> tuple[str, None]:
@@ -212,6 +208,6 @@ async def test_a_long_path_of_an_asset_is_not_looked_for(
     assert sought == ["short"]
 
 
-async def test_ids_are_paths_of_their_own_beside_the_counts(client: httpx2.AsyncClient) -> None:
+async def test_only_the_exact_path_means_the_counts(client: httpx2.AsyncClient) -> None:
     assert (await client.get(f"/v1/tasks/{uuid4()}", headers=JSON)).status_code == 404
     assert (await client.get("/v1/tasks/countsx", headers=JSON)).status_code == 422
