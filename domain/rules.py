@@ -10,8 +10,6 @@ TITLE_MAX: Final = 255
 DESCRIPTION_MAX: Final = 10_000
 """Limits in Unicode code points."""
 
-FieldValue = str | bool | None
-
 
 def valid_title(title: str) -> str:
     """The title without its surrounding white space. Raises `InvalidValue`."""
@@ -50,7 +48,7 @@ def require_storable(field: str, text: str) -> None:
         raise InvalidValue(field, "must not contain lone surrogates") from None
 
 
-RULES: Final[dict[str, Callable[[Any], FieldValue]]] = {
+RULES: Final[dict[str, Callable[[Any], object]]] = {
     "title": valid_title,
     "description": valid_description,
     "completed": valid_completed,

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.errors import InvalidValue, TaskChanged
-from domain.rules import FIELDS, RULES, USER_ID_MAX, FieldValue, require_storable
+from domain.rules import FIELDS, RULES, USER_ID_MAX, require_storable
 
 Version = datetime
 """A task's `updated_at`: every change makes it greater, so no two states of a task share one."""
@@ -78,7 +78,7 @@ class TaskDraft:
         for name, valid in RULES.items():
             object.__setattr__(self, name, valid(getattr(self, name)))
 
-    def values(self) -> dict[str, FieldValue]:
+    def values(self) -> dict[str, object]:
         """Every field with its value."""
         return {name: getattr(self, name) for name in RULES}
 
@@ -106,7 +106,7 @@ class TaskChanges:
     def replacing_all(cls, draft: TaskDraft) -> "TaskChanges":
         return cls(**draft.values())  # type: ignore[arg-type]  # the fields are the same
 
-    def mentioned(self) -> dict[str, FieldValue]:
+    def mentioned(self) -> dict[str, object]:
         """The fields to change and their new values, in the order of the fields."""
         changes = {}
         for name in FIELDS:

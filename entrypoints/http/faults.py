@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 from fastapi.exceptions import RequestValidationError
 
+from domain.rules import FIELDS
+
 Place = tuple[str, ...]
 """Where a value is in a request: ("header", "If-Match"), ("query", "limit"), ("body",) for the whole body."""
 
@@ -34,7 +36,7 @@ _RULES: Final = {
 """Our words for a fault, by the framework's name for it."""
 _TASK_FIELDS: Final = {
     **dict.fromkeys(("id", "created_at", "updated_at", "etag"), "is the service's own: leave it out"),
-    **dict.fromkeys(("title", "description", "completed"), "cannot be set here"),
+    **dict.fromkeys(FIELDS, "cannot be set here"),
 }
 """What is wrong if a body has a field of a task that it must not have."""
 

@@ -48,7 +48,7 @@ class TaskInput(_Input):
     completed: Completed = Field(default_factory=lambda: False)
 
     def draft(self) -> TaskDraft:
-        return TaskDraft(self.title, self.description, self.completed)
+        return TaskDraft(**dict(self))
 
 
 class TaskPatch(_Input):
