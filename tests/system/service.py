@@ -71,8 +71,9 @@ class Service:
 
     def wait_for(self, text: str) -> str:
         """The next line with this text in it."""
+        until = monotonic() + LINE_SECONDS
         with contextlib.suppress(Empty):
-            while text not in (line := self._unread.get(timeout=LINE_SECONDS)):
+            while text not in (line := self._unread.get(timeout=max(0, until - monotonic()))):
                 pass
             return line
         raise TimeoutError(f"{text!r} is not in {self.lines}")

@@ -158,11 +158,11 @@ def test_settings_out_of_a_pipe_reach_every_worker_and_no_environment(database_u
         assert service.end() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
-def test_log_rotations_signals_to_all_processes_end_none(database_url: str, number: signal.Signals) -> None:
+def test_log_rotations_signals_to_all_processes_end_none(database_url: str) -> None:
     with serving(database_url, **TWO) as (service, client):
         service.wait_for('"ready"')
-        os.killpg(service.process.pid, number)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            os.killpg(service.process.pid, number)
         assert client.post("/v1/tasks", json=TASK).status_code == 201
         assert service.end() == 0
     assert service.events("worker ended") == []
@@ -186,7 +186,9 @@ def test_a_first_process_obeys_a_signal_while_it_loads(database_url: str) -> Non
         pytest.skip("this user may not make a PID namespace")
     with Service({"DATABASE_URL": database_url}, command=(*namespace, TASKWARD, "serve")) as service:
         (first,) = children_of(service.process.pid)
+        until = monotonic() + PATIENCE_SECONDS
         while service.process.poll() is None:
+            assert monotonic() < until, "it ignores the signal"
             with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
                 first.terminate()
                 first.wait(0.1)
