@@ -64,7 +64,8 @@ def test_a_supervisor_whose_program_is_gone_still_serves_and_obeys(database_url:
         service.wait_for('"ready"')
         shutil.rmtree(folder)
         workers_of(service)[0].kill()
-        service.wait_for('"worker not started"')
+        service.wait_for('"exit_code":-9')
+        service.wait_for('"worker ended"')  # its successor
         with client:
             assert client.post("/v1/tasks", json=TASK, headers={"Connection": "close"}).status_code == 201
         assert service.end() == 0
