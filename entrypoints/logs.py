@@ -55,7 +55,7 @@ class Output:
     debug = info = warning = error = critical = msg  # structlog calls it by these names
 
     def flush(self) -> None:
-        """Write as much as fits. The event loop tries the rest again."""
+        """Write as much as fits. The event loop tries again with the rest."""
         self._flushing = None
         with self._lock, contextlib.suppress(OSError):  # no room, no reader, no disk space
             while self._pending and (not self._blocks or self._writable.poll(0)):
@@ -78,7 +78,7 @@ class Output:
 
 
 def _non_blocking(descriptor: int) -> int:
-    """Open a pipe or terminal again, non-blocking: the flag on the given descriptor would affect its other holders."""
+    """Return a pipe or terminal reopened as non-blocking: a flag on the given one would affect its other holders."""
     with contextlib.suppress(OSError):
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor):
             return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -111,7 +111,7 @@ def _shorten(_logger: object, _method: str, event: EventDict) -> EventDict:
 def configure_logging(
     level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"], *, descriptor: int = 1
 ) -> Output:
-    """Configure the whole process and return its output: `json` for machines, `console` for people."""
+    """Configure the process, and return its output. `json` is for machines, `console` for people. A later call wins."""
     output = Output(descriptor)
     atexit.register(output.close)
     threshold = logging.getLevelNamesMapping()[level.upper()]

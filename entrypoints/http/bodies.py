@@ -99,13 +99,13 @@ def parse(body: bytes) -> object:
         raise invalid("is nested too deeply", ("body",)) from None
     except ValueError:
         raise invalid("holds a number with too many digits", ("body",)) from None
-    if repeated and isinstance(value, dict):  # of the outermost object, which is read last
+    if repeated and isinstance(value, dict):  # `repeated` is the outermost object's, which is read last
         raise invalid("must be given once", *(("body", name) for name in repeated))
     return value
 
 
 def _number(text: str) -> int | float:
-    """Return an integer for 2.0 (JSON Schema Core, section 4.2.3)."""
+    """Return a number; 2.0 is an integer (JSON Schema Core, section 4.2.3)."""
     number = float(text)
     return int(number) if number.is_integer() else number
 

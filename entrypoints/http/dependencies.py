@@ -44,7 +44,7 @@ def identity_of(request: Request) -> Identity:
 
 
 class IdentityScheme(SecurityBase):
-    """Returns the caller. It marks the route as secured in OpenAPI; `Identity.scheme` describes how."""
+    """Returns the caller's user id. Marks the route as secured in OpenAPI; `Identity.scheme` says how."""
 
     def __init__(self) -> None:
         self.scheme_name = "UserId"

@@ -54,7 +54,7 @@ _BY_ERROR: Final[dict[type[Exception], Problem]] = {
     StorageUnavailable: DATABASE_UNAVAILABLE,
     StorageOutdated: SCHEMA_OUTDATED,
 }
-"""Errors whose answer is always the same. The handlers below answer those that depend on the request."""
+"""Errors with a fixed answer. The handlers below answer the others."""
 
 
 def install(app: FastAPI) -> None:

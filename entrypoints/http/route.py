@@ -23,7 +23,7 @@ _CONDITIONS: Final = ("If-Match", "If-None-Match")
 # the ETag.
 _CACHE_CONTROL: Final = (b"cache-control", b"private, no-cache, no-transform")
 
-# What StrictRoute supports, by the names of the framework's `Dependant`.
+# The fields of the framework's `Dependant` that StrictRoute supports.
 _DEPENDENCY_FEATURES: Final = {"call", "name", "path", "request_param_name", "scope", "use_cache"}
 _ROUTE_FEATURES: Final = _DEPENDENCY_FEATURES | {
     *("body_params", "dependencies", "header_params", "path_params", "query_params"),
@@ -85,7 +85,7 @@ class StrictRoute(APIRoute):
         return response
 
     def _read_all_but_body(self, request: Request) -> dict[Place, Any]:
-        """Return what was sent. Raises `RequestValidationError` for anything that this route would ignore."""
+        """Return the values sent. Raises `RequestValidationError` for one that this route would ignore."""
         given: dict[Place, Any] = {}
         for name, value in request.scope["headers"]:
             if place := self._headers.get(name):
@@ -113,7 +113,7 @@ def _query(request: Request, *, takes_query: bool) -> dict[str, str]:
 
 
 def _unsupported(dependant: Dependant) -> Iterator[str]:
-    """Yield what the function asks for and this route would ignore."""
+    """Yield everything that the function asks for but this route would ignore."""
     yield from _features(dependant, besides=_ROUTE_FEATURES)
     if not iscoroutinefunction(dependant.call):
         yield "plain functions"

@@ -42,7 +42,7 @@ class _Input(BaseModel):
 class TaskInput(_Input):
     """A whole task, to create or replace one. An absent field takes its default."""
 
-    # Factories keep the defaults out of the schema: generated clients would take such a field as always present.
+    # Factories keep the defaults out of the schema: generated clients take a field with one as always present.
     title: Title
     description: Description = Field(default_factory=lambda: None)
     completed: Completed = Field(default_factory=lambda: False)
@@ -54,8 +54,8 @@ class TaskInput(_Input):
 class TaskPatch(_Input):
     """A JSON Merge Patch (RFC 7396): an absent field stays as it is, a null clears the description."""
 
-    # Only fields that the client sends are used, so the factories' values never are. They stand for defaults, which
-    # would appear in the schema and be wrong there.
+    # Only the fields that the client sends are used, never the factories' values. A default in place of a factory would
+    # appear in the schema and be wrong there.
     title: Title = Field(default_factory=str)
     description: Description = Field(default_factory=str)
     completed: Completed = Field(default_factory=bool)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
 import httpx2
 import pytest
@@ -77,3 +78,10 @@ def as_alice() -> dict[str, str]:
 @pytest.fixture
 def as_bob() -> dict[str, str]:
     return {"X-User-Id": "bob"}
+
+
+@pytest.fixture
+async def task(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> dict[str, Any]:
+    """Create a task of alice's and return its body."""
+    created: dict[str, Any] = (await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)).json()
+    return created

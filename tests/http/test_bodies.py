@@ -8,11 +8,13 @@ import pytest
 
 from entrypoints.container import Container
 from entrypoints.http import bodies
+from entrypoints.http.bodies import parse
 from entrypoints.settings import Settings
 from tests.fakes import InMemoryTaskRepository
 from tests.http.conftest import client_of, located
 
 JSON = {"X-User-Id": "alice", "Content-Type": "application/json"}
+ANY_TASK = "/v1/tasks/00000000-0000-4000-8000-000000000000"
 
 
 def _problem(answer: httpx2.Response) -> tuple[int, str]:
@@ -44,7 +46,7 @@ def _problem(answer: httpx2.Response) -> tuple[int, str]:
 async def test_a_body_that_is_not_json_is_malformed(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, method: str, body: bytes
 ) -> None:
-    path = "/v1/tasks" if method == "POST" else "/v1/tasks/00000000-0000-4000-8000-000000000000"
+    path = "/v1/tasks" if method == "POST" else ANY_TASK
     answer = await client.request(method, path, content=body, headers=JSON)
     assert _problem(answer) == (400, "malformed-body")
     assert fake.stored == {}
@@ -82,7 +84,7 @@ async def test_ambiguous_or_excessive_json_is_invalid(
 async def test_a_body_of_another_media_type_is_refused(
     client: httpx2.AsyncClient, fake: InMemoryTaskRepository, method: str, kind: str | None
 ) -> None:
-    path = "/v1/tasks" if method == "POST" else "/v1/tasks/00000000-0000-4000-8000-000000000000"
+    path = "/v1/tasks" if method == "POST" else ANY_TASK
     headers = {"X-User-Id": "alice"} | ({} if kind is None else {"Content-Type": kind})
     answer = await client.request(method, path, content=b'{"title": "x"}', headers=headers)
     assert _problem(answer) == (415, "unsupported-media-type")
@@ -156,3 +158,26 @@ async def test_a_stalled_body_times_out(client: httpx2.AsyncClient, monkeypatch:
 async def test_the_identity_is_checked_before_the_body(client: httpx2.AsyncClient, body: bytes) -> None:
     answer = await client.post("/v1/tasks?unknown=1", content=body)
     assert _problem(answer) == (401, "identity-required")
+
+
+@pytest.mark.parametrize(("method", "accepted"), [("PATCH", "application/merge-patch+json, application/json")])
+async def test_an_unsupported_patch_gets_the_supported_types(
+    client: httpx2.AsyncClient, method: str, accepted: str
+) -> None:
+    answer = await client.request(method, ANY_TASK, content=b"{}", headers=JSON | {"Content-Type": "text/plain"})
+    assert (answer.status_code, answer.headers["accept-patch"]) == (415, accepted)
+    assert "accept-patch" not in (await client.put(ANY_TASK, content=b"{}", headers={"X-User-Id": "alice"})).headers
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, identity", "identity", "x", ""])
+async def test_a_body_with_a_content_encoding_is_refused(
+    client: httpx2.AsyncClient, fake: InMemoryTaskRepository, coding: str
+) -> None:
+    answer = await client.post("/v1/tasks", content=b'{"title": "x"}', headers=JSON | {"Content-Encoding": coding})
+    assert (answer.status_code, answer.json()["type"]) == (415, "urn:taskward:problem:unsupported-media-type")
+    assert answer.headers["accept-encoding"] == "identity"
+    assert fake.stored == {}
+
+
+def test_a_number_without_a_fraction_is_an_integer() -> None:
+    assert [(value, type(value)) for value in parse(b"[2.0, 2e0, 2.5]")] == [(2, int), (2, int), (2.5, float)]  # type: ignore[attr-defined]  # a list

@@ -1,6 +1,7 @@
 """Counts, and changes of all tasks in one state: one request each."""
 
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -84,3 +85,8 @@ async def test_a_condition_that_would_be_ignored_is_refused(
 ) -> None:
     answer = await client.delete("/v1/tasks?completed=true", headers=as_alice | {"If-Match": "*"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "header: If-Match")
+
+
+async def test_only_the_exact_path_means_the_counts(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    assert (await client.get(f"/v1/tasks/{uuid4()}", headers=as_alice)).status_code == 404
+    assert (await client.get("/v1/tasks/countsx", headers=as_alice)).status_code == 422

@@ -202,3 +202,22 @@ async def test_concurrent_conditional_writes_lose_no_update(postgres_client: htt
     refusals = await asyncio.gather(*map(append, marks))
     assert sorted((await postgres_client.get(url, headers=as_alice)).json()["description"]) == sorted(marks)
     assert sum(refusals) > 0  # the writers did collide
+
+
+async def test_every_answer_with_a_task_has_its_etag(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], task: dict[str, Any]
+) -> None:
+    url = f"/v1/tasks/{task['id']}"
+    (listed,) = (await client.get("/v1/tasks", headers=as_alice)).json()["items"]
+    read = await client.get(url, headers=as_alice)
+    assert listed["etag"] == read.json()["etag"] == read.headers["etag"] == task["etag"]
+    answer = await client.delete(url, headers=as_alice | {"If-Match": listed["etag"]})
+    assert answer.status_code == 204
+
+
+@pytest.mark.parametrize(("count", "status"), [(100, 412), (101, 422)])
+async def test_a_condition_has_at_most_a_hundred_tags(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], task: dict[str, Any], count: int, status: int
+) -> None:
+    headers = as_alice | {"If-Match": ", ".join(['"1"'] * count)}
+    assert (await client.get(f"/v1/tasks/{task['id']}", headers=headers)).status_code == status

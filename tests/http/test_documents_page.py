@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+from starlette.staticfiles import StaticFiles
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/html,application/xhtml+xml,*/*;q=0.8"])
@@ -27,3 +28,17 @@ async def test_no_other_page_may_frame_the_documents(client: httpx2.AsyncClient)
 async def test_the_page_has_its_own_icon(client: httpx2.AsyncClient) -> None:
     assert 'href="docs/icon.svg"' in (await client.get("/docs")).text
     assert (await client.get("/docs/icon.svg")).headers["content-type"].startswith("image/svg+xml")
+
+
+async def test_a_long_asset_path_is_not_looked_up(client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    sought: list[str] = []
+
+    def look_up(_: StaticFiles, path: str) -> tuple[str, None]:
+        sought.append(path)
+        return "", None
+
+    monkeypatch.setattr(StaticFiles, "lookup_path", look_up)
+    for path in ("a/" * 30_000, "short"):
+        answer = await client.get(f"/docs/assets/{path}")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:not-found")
+    assert sought == ["short"]

@@ -107,3 +107,28 @@ async def test_no_cache_gives_one_users_answer_to_another(
 async def test_no_path_redirects(client: httpx2.AsyncClient, as_alice: dict[str, str], path: str) -> None:
     answer = await client.get(f"http://taskward.test{path}", headers=as_alice)
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:taskward:problem:not-found")
+
+
+async def test_references_work_behind_a_path_prefix(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    created = await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)
+    await client.post("/v1/tasks", json={"title": "y"}, headers=as_alice)
+    page = await client.get("/v1/tasks?limit=1", headers=as_alice)
+    outside = httpx2.URL("https://example.com/api/v1/tasks?limit=1")
+    assert outside.join(created.headers["location"]).path == f"/api/v1/tasks/{created.json()['id']}"
+    following = outside.join(page.links["next"]["url"])
+    assert (following.path, dict(following.params)["limit"]) == ("/api/v1/tasks", "1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/tasks", "/v1/tasks/00000000-0000-4000-8000-000000000000", "/no", "/health/live", "/docs", "/openapi.json"],
+)
+async def test_no_browser_guesses_an_answers_media_type(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], path: str
+) -> None:
+    assert (await client.get(path, headers=as_alice)).headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_no_cache_keeps_a_health_answer(client: httpx2.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).headers["cache-control"] == "no-store"

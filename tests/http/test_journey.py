@@ -1,16 +1,18 @@
 """One user's whole journey: the fake and PostgreSQL give the same answers."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 import pytest
+from dependency_injector import providers
 
 from domain.task import UserId
 from entrypoints.container import Container
 from entrypoints.settings import Settings
+from tests.fakes import InMemoryTaskRepository
 from tests.http.conftest import client_of, located
 from tests.operations import ON_ONE, Request
 
@@ -184,3 +186,11 @@ class TestOnDistributedKey(Journey):
         container.settings.override(Settings.load(database_url=distributed_url))
         async with client_of(container) as client:
             yield client
+
+
+async def test_times_always_have_six_digits(container: Container, as_alice: dict[str, str]) -> None:
+    whole_second = InMemoryTaskRepository(clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    container.tasks.override(providers.Object(whole_second))
+    async with client_of(container) as client:
+        task = (await client.post("/v1/tasks", json={"title": "x"}, headers=as_alice)).json()
+    assert task["created_at"] == task["updated_at"] == "2026-01-02T03:04:05.000000Z"

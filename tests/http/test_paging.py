@@ -1,6 +1,8 @@
-"""Walking a list page by page."""
+"""Walking a list page by page, and conditional reads of a page."""
 
+import re
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -163,3 +165,67 @@ async def test_routes_without_a_query_refuse_any(
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["query: dry_run", "query: force"]
     assert fake.stored == before
+
+
+@pytest.mark.usefixtures("task")
+async def test_an_unchanged_page_is_not_sent_again(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    first = await client.get("/v1/tasks?limit=1", headers=as_alice)
+    for known in (first.headers["etag"], f"W/{first.headers['etag']}", '"other", ' + first.headers["etag"], "*"):
+        again = await client.get("/v1/tasks?limit=1", headers=as_alice | {"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+        assert (again.headers["cache-control"], again.headers["vary"]) == (
+            "private, no-cache, no-transform",
+            "X-User-Id",
+        )
+    assert re.fullmatch(r'"[\w-]{20}"', first.headers["etag"])
+
+
+@pytest.mark.parametrize("change", ["toggle", "delete", "add"])
+async def test_a_changed_page_is_sent_again(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], task: dict[str, Any], change: str
+) -> None:
+    etag = (await client.get("/v1/tasks", headers=as_alice)).headers["etag"]
+    url = f"/v1/tasks/{task['id']}"
+    if change == "toggle":
+        await client.post(f"{url}/toggle", headers=as_alice)
+    elif change == "delete":
+        await client.delete(url, headers=as_alice)
+    else:
+        await client.post("/v1/tasks", json={"title": "y"}, headers=as_alice)
+    answer = await client.get("/v1/tasks", headers=as_alice | {"If-None-Match": etag})
+    assert (answer.status_code, answer.headers["etag"] == etag) == (200, False)
+
+
+async def test_a_list_refuses_if_match(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    answer = await client.get("/v1/tasks", headers=as_alice | {"If-Match": "*"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "header: If-Match")
+
+
+async def test_a_list_refuses_a_malformed_condition(client: httpx2.AsyncClient, as_alice: dict[str, str]) -> None:
+    answer = await client.get("/v1/tasks", headers=as_alice | {"If-None-Match": "x"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "header: If-None-Match")
+
+
+async def test_a_list_can_be_walked_oldest_first(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], fake: InMemoryTaskRepository
+) -> None:
+    made = [(await fake.add(UserId("alice"), TaskDraft(str(n))))[0].title for n in range(5)]
+    walked: list[str] = []
+    query = "?order=oldest&limit=2"
+    while query:
+        page = await client.get(f"/v1/tasks{query}", headers=as_alice)
+        walked += [task["title"] for task in page.json()["items"]]
+        query = page.links["next"]["url"] if page.links else ""
+    assert walked == made
+
+
+async def test_a_cursor_of_another_order_is_refused(
+    client: httpx2.AsyncClient, as_alice: dict[str, str], fake: InMemoryTaskRepository
+) -> None:
+    for _ in range(2):
+        await fake.add(UserId("alice"), TaskDraft("x"))
+    cursor = (await client.get("/v1/tasks?limit=1", headers=as_alice)).json()["next_cursor"]
+    assert (await client.get(f"/v1/tasks?order=newest&cursor={cursor}", headers=as_alice)).status_code == 200
+    answer = await client.get(f"/v1/tasks?order=oldest&cursor={cursor}", headers=as_alice)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "query: cursor")
