@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx2
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -153,17 +154,28 @@ def test_a_request_in_flight_is_finished_before_the_end(
         assert service.process.wait() == 0
 
 
-def test_a_ctrl_c_that_reaches_all_processes_at_once_is_no_second_signal(
-    database_url: str, out_of_band: psycopg.Connection
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGHUP])
+def test_a_terminals_signal_to_all_processes_is_no_second(
+    database_url: str, out_of_band: psycopg.Connection, by: signal.Signals
 ) -> None:
     with serving(database_url, WORKERS="2", **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
             waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
-            os.killpg(service.process.pid, signal.SIGINT)
+            os.killpg(service.process.pid, by)
             service.wait_for("Waiting for connections to close")
         assert waiting.result().status_code == 200
         assert service.process.wait() == 0
+
+
+def test_a_ctrl_c_while_workers_load_is_quiet(database_url: str) -> None:
+    with Service({"DATABASE_URL": database_url, "WORKERS": "2"}) as service:
+        service.wait_for('"listening"')
+        while len(psutil.Process(service.process.pid).children()) < 3:  # the library's own helper is one
+            pass
+        os.killpg(service.process.pid, signal.SIGINT)
+        assert service.process.wait() == 0
+    assert "Traceback" not in "".join(service.lines)
 
 
 def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
