@@ -27,7 +27,7 @@ REQUESTS = ON_ALL | {name: request._replace(path="/{}" + request.path) for name,
 
 
 class CrossingExecutor(DatabaseExecutor):
-    """Acts like a pooler that mixes up its clients: answers every request with the first one's result."""
+    """Acts like a pooler that mixes up its clients: runs the first statement for every request."""
 
     first: tuple[Statement, Mapping[str, object]] | None = None
 
