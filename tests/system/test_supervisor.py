@@ -31,8 +31,8 @@ def program(folder: Path, worker: str = "") -> tuple[str, ...]:
     """The command out of a copy of the sources in this folder; its workers begin with these statements."""
     for package in ("domain", "adapters", "entrypoints", "migrations"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    with (folder / "entrypoints" / "asgi.py").open("a") as module:
-        module.write(worker)
+    module = folder / "entrypoints" / "processes" / "worker.py"
+    module.write_text(worker + module.read_text())
     script = folder / "program.py"
     script.write_text("if __name__ == '__main__':\n    from entrypoints.cli import main\n    main()\n")
     return (sys.executable, str(script), "serve")
