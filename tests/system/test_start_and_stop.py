@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx2
-import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -166,16 +165,6 @@ def test_a_terminals_signal_to_all_processes_is_no_second(
             service.wait_for("Waiting for connections to close")
         assert waiting.result().status_code == 200
         assert service.process.wait() == 0
-
-
-def test_a_ctrl_c_while_workers_load_is_quiet(database_url: str) -> None:
-    with Service({"DATABASE_URL": database_url, "WORKERS": "2"}) as service:
-        service.wait_for('"listening"')
-        while len(psutil.Process(service.process.pid).children()) < 3:  # the library's own helper is one
-            pass
-        os.killpg(service.process.pid, signal.SIGINT)
-        assert service.process.wait() == 0
-    assert "Traceback" not in "".join(service.lines)
 
 
 def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
