@@ -22,9 +22,12 @@ TWO = {"WORKERS": "2"}
 
 def workers_of(service: Service) -> list[psutil.Process]:
     """Those that serve; the library's own helper is none."""
-    children = psutil.Process(service.process.pid).children()
-    running = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in running if "spawn_main" in " ".join(child.cmdline())]
+    workers = []
+    for child in psutil.Process(service.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ends while it is looked at
+            if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline()):
+                workers.append(child)
+    return workers
 
 
 def program(folder: Path, worker: str = "") -> tuple[str, ...]:
