@@ -1,4 +1,7 @@
-"""Idempotency keys: a retry under the same key finds the task that the first attempt created."""
+"""Idempotency keys: a retry under the same key finds the task that the first attempt created.
+
+`TaskDraft.may_have_created` decides whether the retry is the same.
+"""
 
 from dataclasses import dataclass
 from hashlib import sha256

@@ -63,7 +63,7 @@ def fingerprint(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...
             "select relname::text, relkind::text from pg_class where relnamespace = 'public'::regnamespace"
         ),
         "columns": connection.execute(
-            "select attname::text, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attnum,"
+            "select attname::text, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid),"
             " attcollation::regcollation::text, attidentity::text, attgenerated::text"
             " from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum"
             " where attrelid = to_regclass('tasks') and attnum > 0 and not attisdropped"

@@ -49,4 +49,4 @@ def rule(fault: dict[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         place, name = fault["loc"]
         return "is not known here" if place == "query" else _TASK_FIELDS.get(name, "is not a field of a task")
-    return _RULES[fault["type"]]
+    return _RULES.get(fault["type"], "is of the wrong type")

@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 
 from adapters.embedded_postgres import embedded_postgres
+from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 from entrypoints.container import Container
 from entrypoints.logs import configure_logging
 from entrypoints.server.protocol import StrictHttpProtocol
@@ -93,9 +94,7 @@ async def path_of_a_patch(database_url: str) -> RequestPath:
 
 def main() -> None:
     with own_folder() as folder, embedded_postgres(folder / "postgres") as url:
-        container = Container()
-        container.settings.override(Settings.load(database_url=url))
-        container.upgrade_schema()
+        upgrade(create_migration_engine(url))
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):  # the log
             path = asyncio.run(path_of_a_patch(url))
     sys.stdout.write(f"{path}\n")
