@@ -1,4 +1,4 @@
-"""The application as a process that serves loads it."""
+"""Creates the application in a worker process."""
 
 import gc
 import sys
@@ -26,10 +26,10 @@ def create_app(settings: Settings, *, with_telemetry: bool = False) -> FastAPI:
 
 def _install_telemetry(app: FastAPI, container: Container) -> None:
     try:
-        from entrypoints.telemetry import install  # noqa: PLC0415 - it takes an extra
+        from entrypoints.telemetry import install  # noqa: PLC0415 - needs the `telemetry` extra
 
         install(app, container)
-    except Exception as error:  # noqa: BLE001 - OpenTelemetry has no class for them
+    except Exception as error:  # noqa: BLE001 - OpenTelemetry's errors share no class
         reason = " ".join(f"{type(error).__name__} {error}".split())
         sys.exit(f"taskward: OpenTelemetry does not take its variables (OTEL_…): {reason}")
 
@@ -43,7 +43,7 @@ def _migrate(settings: Settings) -> None:
 
 
 def _freeze_startup_objects() -> None:
-    """The garbage collector took a sixth of the CPU, mostly to look again at what start-up had made."""
+    """Freeze start-up objects. The garbage collector took a sixth of the CPU, mostly to look at these again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

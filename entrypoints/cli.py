@@ -1,4 +1,4 @@
-"""The command line. A command imports what it needs once it runs: it starts fast, and a supervisor stays small."""
+"""The command line. Each command imports what it needs when it runs: it starts fast, and a supervisor stays small."""
 
 import argparse
 import os
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Runs the command of `sys.argv`. Exits with a line for each reason where it cannot go on."""
-    on_stop(lambda number, _: os._exit(128 + number))  # first: a container's first process has no default action
+    """Run the command in `sys.argv`. Exits with one line for each reason if it cannot go on."""
+    on_stop(lambda number, _: os._exit(128 + number))  # first: a container's process 1 has no default action
     open_standard_streams()
     arguments = vars(_parser().parse_args())
     try:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def dev() -> None:
     """Serve on an embedded PostgreSQL, for development: migrated, with reload; the data survive a restart."""
-    on_stop(lambda *_: sys.exit(0))  # leaves by the contexts, which end the database
+    on_stop(lambda *_: sys.exit(0))  # unwinds the `with` blocks, which stop the database
     from adapters.embedded_postgres import embedded_postgres
     from adapters.unprivileged import default_data_folder
     from entrypoints.logs import configure_logging
@@ -81,7 +81,7 @@ def dev() -> None:
 
 def migrate() -> None:
     """Bring the schema of the database to the newest revision. Does nothing where it is there already."""
-    settings, output = _about_to_change_the_schema()
+    settings, output = _prepare_schema_change()
     from entrypoints import database
 
     database.migrate(settings)
@@ -90,7 +90,7 @@ def migrate() -> None:
 
 def serve(workers: int | None) -> None:
     """Serve on the database of DATABASE_URL, for production."""
-    on_stop(lambda *_: os._exit(0))  # nothing is accepted before all is loaded
+    on_stop(lambda *_: os._exit(0))  # no request has been accepted before all is loaded
     import structlog
 
     from entrypoints import database
@@ -109,7 +109,7 @@ def serve(workers: int | None) -> None:
 
 def distribute() -> None:
     """Spread the tasks over the servers of a Citus cluster, by user. Does nothing where they are already."""
-    settings, output = _about_to_change_the_schema()
+    settings, output = _prepare_schema_change()
     from entrypoints import database
 
     if database.distribute(settings):
@@ -133,8 +133,8 @@ def openapi() -> None:
         sys.exit(f"taskward: standard output: {error.strerror}")
 
 
-def _about_to_change_the_schema() -> "tuple[Settings, Output]":
-    # Interrupts as Ctrl-C does: the driver then cancels on the server before we end.
+def _prepare_schema_change() -> "tuple[Settings, Output]":
+    # Raise KeyboardInterrupt, as Ctrl-C does: the driver then cancels on the server before the process ends.
     on_stop(signal.default_int_handler)
     from entrypoints.logs import configure_logging
     from entrypoints.settings import Settings

@@ -1,4 +1,4 @@
-"""What commands do with a whole database: wait for it, migrate it, distribute it. They load no application."""
+"""Waits for a database, migrates it, distributes it. Does not load the application."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ from domain.errors import StorageError
 from entrypoints.settings import ConfigurationError, Settings
 
 START_PATIENCE_SECONDS: Final = 7.0
-"""Of the 10 s within which a start succeeds or says why not; loading the program takes its share."""
+"""Part of the 10 s within which a start succeeds or says why not. Loading the program needs the rest."""
 
 
 def wait_to_serve(settings: Settings) -> None:
-    """Returns once tasks can be served. Raises `ConfigurationError` with the variable and the reason if they cannot."""
+    """Return once tasks can be served. Raises `ConfigurationError` with the variable and the reason if they cannot."""
     with _once_it_answers(settings, settings.serving_database(), schema=True):
         return
 
 
 def migrate(settings: Settings) -> None:
-    """Brings the schema to the newest revision. Raises `ConfigurationError` with the variable and the reason."""
+    """Bring the schema to the newest revision. Raises `ConfigurationError` with the variable and the reason."""
     from adapters.postgres.schema.revisions import create_migration_engine, upgrade
 
     with _once_it_answers(settings, settings.migration_database(), schema=False) as url:
@@ -27,14 +27,14 @@ def migrate(settings: Settings) -> None:
 
 
 def migrate_if_needed(settings: Settings) -> None:
-    """The same for a database that certainly answers, and as fast as can be. Raises `StorageError`."""
+    """Do the same as fast as possible, on a database that is known to answer. Raises `StorageError`."""
     from adapters.postgres.schema.revisions import create_migration_engine, upgrade_if_needed
 
     upgrade_if_needed(create_migration_engine(settings.migration_database()[1]))
 
 
 def distribute(settings: Settings) -> bool:
-    """Spreads the tasks over a Citus cluster. Returns whether there was anything to do. Raises as `migrate` does."""
+    """Spread the tasks over a Citus cluster. Returns whether there was anything to do. Raises as `migrate` does."""
     from adapters.postgres.schema.distribution import distribute
     from adapters.postgres.schema.revisions import create_migration_engine
 
@@ -44,7 +44,7 @@ def distribute(settings: Settings) -> bool:
 
 @contextmanager
 def _once_it_answers(settings: Settings, database: tuple[str, str], *, schema: bool) -> Iterator[str]:
-    """The URL of this database. What fails in it is raised with the variable that names it."""
+    """Yield the URL once the database answers. Errors inside the block name the URL's variable."""
     variable, url = database
     try:
         wait_until_ready(

@@ -1,1 +1,1 @@
-"""The processes of the program: how they start, listen, keep each other alive, and end."""
+"""The program's processes: how they start, listen, replace each other and end."""

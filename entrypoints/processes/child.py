@@ -1,4 +1,4 @@
-"""A process that serves, as its supervisor sees it."""
+"""A worker process, as its supervisor sees it."""
 
 import gc
 import multiprocessing
@@ -12,19 +12,19 @@ from typing import Final
 from entrypoints.settings import Settings
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
-# A terminal signals the whole group; the workers hear of an end from the supervisor only.
+# A terminal sends these to the whole group. Workers block them: only the supervisor stops a worker.
 _FOR_SUPERVISOR: Final = (signal.SIGINT, signal.SIGHUP)
 
 
-def work(settings: Settings, listener: socket.socket, supervisor: Connection | None = None) -> None:
-    gc.disable()  # it takes a fifth of the time to load; the loaded application enables it
-    from entrypoints.processes.worker import serve  # noqa: PLC0415 - the supervisor does without the application
+def run_worker(settings: Settings, listener: socket.socket, supervisor: Connection | None = None) -> None:
+    gc.disable()  # collecting takes a fifth of the loading time; `create_app` enables it again
+    from entrypoints.processes.worker import serve  # noqa: PLC0415 - the supervisor must not load the application
 
     serve(settings, listener, supervisor)
 
 
-def _leave_a_deleted_folder() -> None:
-    """No process can be started there, and no file found."""
+def _leave_deleted_folder() -> None:
+    """Move to `/` if the working folder was deleted: from there no process can be started and no file found."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -34,20 +34,20 @@ def _leave_a_deleted_folder() -> None:
 class Child:
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self.beats, theirs = _SPAWN.Pipe()
-        self.process = _SPAWN.Process(target=work, args=(settings, listener, theirs))
+        self.process = _SPAWN.Process(target=run_worker, args=(settings, listener, theirs))
         self.is_ready = False
-        self.is_leaving = False
+        self.is_stopping = False
         self.silent_seconds = 0.0
-        _leave_a_deleted_folder()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_SUPERVISOR)  # which the worker inherits
+        _leave_deleted_folder()
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_SUPERVISOR)  # the worker inherits this mask
         try:
             self.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
             theirs.close()
 
     def has_ended(self) -> bool:
-        """Takes note of a sign of life, or of the end."""
+        """Read what the worker has sent, and return whether the worker has ended."""
         try:
             self.beats.recv_bytes()
         except (EOFError, OSError):

@@ -15,14 +15,17 @@ from entrypoints.settings import ConfigurationError, Settings
 
 log = structlog.get_logger()
 
-# Four struct sock_filter of Linux: load the TCP flags; where SYN is among them, go on, else skip one; drop; take.
-_WITHOUT_SYN: Final = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
+# A BPF program for Linux, four sock_filter structs: load the TCP flags; skip one unless SYN is set; drop; accept.
+_DROP_SYN: Final = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
 _SO_ATTACH_FILTER: Final = 26
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The socket at its address. It listens once a process serves, so that until then nobody is kept waiting."""
-    with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+    """Return a socket bound to HOST and PORT, and raise the limit of open files. Raises `ConfigurationError`.
+
+    It does not listen until a process serves, so that no client waits while the program loads.
+    """
+    with contextlib.suppress(OSError, ValueError):  # some systems allow less than the limit they report
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
@@ -44,19 +47,19 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def take_no_more(listener: socket.socket) -> None:
-    """Has the kernel begin no new connection, for all processes at once; those begun are still to be accepted.
+def drop_new_connections(listener: socket.socket) -> None:
+    """Have the kernel drop new connections, for all processes at once. Those already begun can still be accepted.
 
-    Closing resets what nobody has accepted yet. Only Linux can do this, and newer kernels let only root; elsewhere
-    such a reset remains possible.
+    Closing the socket resets connections that nobody has accepted yet. Only Linux has this filter, and newer kernels
+    allow it only to root; elsewhere such a reset remains possible.
     """
     if sys.platform == "linux":
-        program = ctypes.create_string_buffer(_WITHOUT_SYN, len(_WITHOUT_SYN))
-        header = struct.pack("HP", len(_WITHOUT_SYN) // 8, ctypes.addressof(program))
+        program = ctypes.create_string_buffer(_DROP_SYN, len(_DROP_SYN))
+        header = struct.pack("HP", len(_DROP_SYN) // 8, ctypes.addressof(program))
         with contextlib.suppress(PermissionError):
             listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, header)
 
 
 def has_waiting(listener: socket.socket) -> bool:
-    """Whether there are connections that the kernel has taken and no process has accepted yet."""
+    """Whether the kernel holds connections that no process has accepted yet."""
     return bool(select.select([listener], [], [], 0)[0])

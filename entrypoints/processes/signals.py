@@ -1,4 +1,4 @@
-"""What a process agrees with its system: signals and standard streams. It comes first, and imports next to nothing."""
+"""A process's signals and standard streams. This runs first, so it imports next to nothing."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def on_stop(handler: Callable[[int, FrameType | None], object]) -> None:
-    """Sets what a signal to stop does. A closed terminal's stays ignored (`nohup`), and log rotation's are ignored."""
+    """Install a handler for signals to stop. SIGHUP stays ignored under `nohup`; those for log rotation are ignored."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
@@ -16,13 +16,13 @@ def on_stop(handler: Callable[[int, FrameType | None], object]) -> None:
 
 
 def end_at_once(number: int) -> None:
-    """Dies by the signal's default action, so that nobody takes it for an orderly end."""
+    """Die by the signal's default action, so that nobody takes it for an orderly end."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 
 
 def open_standard_streams() -> None:
-    """Opens nothing for those that are closed, for workers too: a socket in their place would get what is printed."""
+    """Open /dev/null for closed streams, for workers too: a socket with their number would get what is printed."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

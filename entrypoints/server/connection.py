@@ -1,4 +1,4 @@
-"""How long a connection lasts, and how it ends: nobody holds one without use, and its last answer arrives."""
+"""How long a connection lasts and how it ends: no client holds an unused one, and the last answer arrives."""
 
 import asyncio
 import resource
@@ -8,42 +8,42 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 CLIENT_SECONDS: Final = 20.0
-"""Within which a head has to come and a write to make progress; twice that for a body, which the application times."""
+"""The time for a head to arrive, or a write to make progress. A body has twice that; the application limits it, too."""
 LINGER_SECONDS: Final = 5.0
-"""For how long a connection is read on after its last answer."""
+"""How long a connection is still read after its last answer."""
 DESCRIPTORS_KEPT: Final = 32
-"""For what is no client: the database's connections, files."""
+"""Reserved for what is not a client: database connections, files."""
 BAD: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 log = structlog.get_logger()
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Stands before its own transport: what uvicorn writes in one step of the loop, a head with its body, is one write.
+    """Replaces uvicorn's transport: what uvicorn writes in one turn of the loop, a head with its body, is one write.
 
-    Closed after an answer, it ends only its own side and reads on (section 9.6 of RFC 9112): a socket that is closed
-    with something unread resets the connection, and the client may lose the answer.
+    After the last answer it closes only its own side and reads on (section 9.6 of RFC 9112): closing a socket with
+    unread input resets the connection, and the client may lose the answer.
     """
 
     # Python stores the first 30 attributes of an object fast, and uvicorn has 28.
-    __slots__ = ("_is_ended", "_is_held", "_is_read_to_end", "_written", "owed", "refusal", "socket", "unused_bytes")
-    _warned: ClassVar[float] = 0
+    __slots__ = ("_got_eof", "_is_held", "_sent_eof", "_written", "owed", "refusal", "socket", "unused_bytes")
+    _next_warning: ClassVar[float] = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         self.socket, self._written = transport, list[bytes]()
-        self.transport = self  # type: ignore[assignment]  # as far as uvicorn needs one
-        self.owed = 1  # what the client has begun to send and not ended: 1 a head, 2 a body, 0 nothing
+        self.transport = self  # type: ignore[assignment]  # as much of one as uvicorn uses
+        self.owed = 1  # what the client has not sent completely: 1 a head, 2 a body, 0 nothing
         self.unused_bytes = 0
         self.refusal: bytes | None = None
-        self._is_ended = self._is_read_to_end = self._is_held = False
-        transport.set_write_buffer_limits(0)  # so that a client that does not read is noticed at once
+        self._sent_eof = self._got_eof = self._is_held = False
+        transport.set_write_buffer_limits(0)  # to notice at once that a client does not read
         self._wait(CLIENT_SECONDS)
         limit, now = resource.getrlimit(resource.RLIMIT_NOFILE)[0], self.loop.time()
         if transport.get_extra_info("socket").fileno() >= limit - DESCRIPTORS_KEPT:
             transport.abort()
-            if now > self._warned:
-                BoundedConnection._warned = now + 60
+            if now > self._next_warning:
+                BoundedConnection._next_warning = now + 60
                 log.error("too many connections", descriptors=limit)
 
     def write(self, data: bytes) -> None:
@@ -57,15 +57,15 @@ class BoundedConnection(HttpToolsProtocol):
         self._written.clear()
 
     def is_closing(self) -> bool:
-        return self._is_ended or self.socket.is_closing()
+        return self._sent_eof or self.socket.is_closing()
 
     def close(self) -> None:
-        if self._written and not self._is_read_to_end:
-            self._is_ended = True
+        if self._written and not self._got_eof:
+            self._sent_eof = True
             self._flush()
             self.socket.write_eof()
             self._read_rest()
-        elif not self._is_ended:
+        elif not self._sent_eof:
             self._flush()
             self.socket.close()
 
@@ -75,16 +75,16 @@ class BoundedConnection(HttpToolsProtocol):
             self._wait(LINGER_SECONDS)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio's own
-        """Returns whether the connection stays: a client may close its side and read on."""
-        self._is_read_to_end = True
+        """Return whether the connection stays open: a client may close its side and still read."""
+        self._got_eof = True
         self.refuse(b"")
         return not self.is_closing()
 
     def refuse(self, answer: bytes) -> None:
-        """Reads no more. Requests that came whole before are answered first: they may have been carried out."""
+        """Read no more. Requests that arrived whole are answered first: they may have been carried out."""
         self.refusal = answer
         if self.pipeline:
-            if self.cycle.more_body:  # the newest's, and it has no right end
+            if self.cycle.more_body:  # the newest request has no proper end
                 self.pipeline.popleft()
         elif self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]  # None at first
             self._send_refusal()
@@ -102,13 +102,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._wait(self.owed * CLIENT_SECONDS)
 
     def _wait(self, seconds: float) -> None:
-        """With uvicorn's own timer: a connection waits for one thing at a time."""
+        """Restart uvicorn's own timer. One is enough: a connection waits for one thing at a time."""
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._is_late, self.socket.get_write_buffer_size())
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._expire, self.socket.get_write_buffer_size())
 
-    def _is_late(self, before: int) -> None:
+    def _expire(self, before: int) -> None:
         left = self.socket.get_write_buffer_size()
-        if left < before or (self.flow.read_paused and not left):  # the client may have sent it
+        if left < before or (self.flow.read_paused and not left):  # while reading paused, the client may have sent it
             self._wait(CLIENT_SECONDS)
         elif left or self.is_closing():
             self.socket.abort()
@@ -124,7 +124,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._is_ended:
+        if self._sent_eof:
             self._read_rest()
         elif self._is_held:
             self.on_response_complete()
@@ -145,4 +145,4 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self.pipeline.clear()
-        del self.transport, self.cycle  # which would keep this alive
+        del self.transport, self.cycle  # reference cycles would keep this object alive

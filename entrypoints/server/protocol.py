@@ -1,4 +1,4 @@
-"""HTTP/1.1 (RFC 9112) as the server reads it: uvicorn's fast parser, made strict where it is lenient."""
+"""Parses HTTP/1.1 (RFC 9112) with uvicorn's fast parser, made strict where it is lenient."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ import httptools
 from entrypoints.server.connection import BAD, BoundedConnection
 
 HEAD_BYTES_MAX: Final = 64 * 1024
-"""Of a request's head, or of what follows a chunked body, before something has to come of it."""
+"""The most bytes without body data or a complete request: of a head, or of a chunked body's framing and trailers."""
 LINGER_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Of what comes after the last answer."""
+"""The most bytes that are read after the last answer."""
 PIPELINED_MAX: Final = 16
-"""Requests that may wait on one connection while another is answered; all that come in one read are parsed at once."""
+"""Requests that may wait on one connection while another is answered. One read parses all that it contains."""
 
 
 class StrictHttpProtocol(BoundedConnection):
@@ -37,10 +37,10 @@ class StrictHttpProtocol(BoundedConnection):
                 self.wait_for_rest()
 
     def _feed(self, data: bytes) -> None:
-        """Reads the head of a request that offers an upgrade anew without it (section 7.8 of RFC 9110 allows that).
+        """Parse the data, and an offered upgrade again without the offer (section 7.8 of RFC 9110 allows that).
 
-        The parser takes for granted that it is accepted: what follows would no longer be the request's body, but could
-        be read as a request of its own, in the name of a user whom the body's writer has chosen.
+        The parser assumes that the offer is accepted. What follows would then not be the request's body, but could be
+        read as a request of its own, in the name of a user chosen by the body's author.
         """
         while data:
             try:
@@ -58,7 +58,7 @@ class StrictHttpProtocol(BoundedConnection):
         self.owed = 1
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.owed == 1:  # else a trailer (section 6.5.1 of RFC 9110), which must not pass for what has been checked
+        if self.owed == 1:  # a trailer (section 6.5.1 of RFC 9110) must not pass for a checked header
             super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
@@ -97,7 +97,7 @@ class StrictHttpProtocol(BoundedConnection):
             self.owed = 0
             self._unset_keepalive_if_required()
             super().on_message_complete()
-            if not self.cycle.response_started:  # else it says that it is the last on this connection
+            if not self.cycle.response_started:  # else it has said that the connection closes
                 self.cycle.keep_alive = self._may_stay
 
     def shutdown(self) -> None:

@@ -19,7 +19,7 @@ import psutil
 import psycopg
 import pytest
 
-from entrypoints.processes.listener import take_no_more
+from entrypoints.processes.listener import drop_new_connections
 from tests.system.nginx import nginx, two_instances
 from tests.system.service import PATIENCE_SECONDS, TASK, Service, client_of, free_ports, serving
 
@@ -102,7 +102,7 @@ def test_no_connection_that_was_accepted_is_reset(database_url: str, workers: st
 def test_a_kernel_that_refuses_the_filter_does_no_harm() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)  # refused so, as newer ones do to all but root
-        take_no_more(listener)
+        drop_new_connections(listener)
 
 
 def until_the_last(client: httpx2.Client, method: str, path: str) -> list[httpx2.Response]:
