@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry's data over HTTP, as far as the tests need one."""
+"""A minimal collector of OpenTelemetry's data over HTTP."""
 
 import contextlib
 import threading
@@ -16,7 +16,7 @@ from tests.system.service import PATIENCE_SECONDS
 
 
 class Collector(ThreadingHTTPServer):
-    """Keeps all that it is sent. While `answers` is not set it takes, and does not answer."""
+    """Keeps all that it receives. While `answers` is not set, it receives but does not answer."""
 
     daemon_threads = True
 
@@ -38,7 +38,7 @@ class Collector(ThreadingHTTPServer):
             self._news.notify_all()
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Looks each time that something comes in."""
+        """Wait until the condition holds. It is checked whenever something arrives."""
         with self._news:
             assert self._news.wait_for(holds, PATIENCE_SECONDS)
 
@@ -52,18 +52,18 @@ class Collector(ThreadingHTTPServer):
         return [metric for each in self._metrics() for scope in each.scope_metrics for metric in scope.metrics]
 
     def points(self, name: str) -> dict[tuple[object, ...], Any]:
-        """The newest value of a metric, by the values of its attributes."""
+        """Return the newest points of a metric, by the values of their attributes."""
         metric = next((metric for metric in reversed(self.metrics()) if metric.name == name), None)
         data = metric and getattr(metric, str(metric.WhichOneof("data"))).data_points
         return {tuple(attributes(point.attributes).values()): point for point in data or ()}
 
     def scopes(self) -> set[str]:
-        """Whose spans and metrics these are."""
+        """Return the names of the scopes that sent spans or metrics."""
         spans = {scope.scope.name for each in self._traces() for scope in each.scope_spans}
         return spans | {scope.scope.name for each in self._metrics() for scope in each.scope_metrics}
 
     def resources(self) -> list[dict[str, Any]]:
-        """The attributes of the process, with each message."""
+        """Return the attributes of the sending process, once per message."""
         return [attributes(each.resource.attributes) for each in (*self._traces(), *self._metrics())]
 
     def _traces(self) -> list[Any]:
@@ -102,7 +102,7 @@ def collecting() -> Iterator[Collector]:
 
 
 def attributes(given: Any) -> dict[str, Any]:
-    """Attributes as a dictionary of plain values."""
+    """Return attributes as a dictionary of plain values."""
     return {each.key: _plain(each) for each in given}
 
 

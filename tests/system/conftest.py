@@ -1,4 +1,4 @@
-"""Servers that a test may stop, and change, without harm to the others."""
+"""Servers that a test may stop and change without harm to other tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.system.collector import Collector, collecting
 
 @pytest.fixture
 def server_folder() -> Iterator[Path]:
-    """For an embedded server of the test's own."""
+    """The folder of an embedded server for this test only."""
     with own_folder() as folder:
         yield folder / "postgres"
 

@@ -1,4 +1,4 @@
-"""What can befall a PostgreSQL server of the test's own."""
+"""Faults of a PostgreSQL server that belongs to one test."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from adapters.embedded_postgres import embedded_postgres
 
 @contextmanager
 def frozen(folder: Path) -> Iterator[None]:
-    """The server and all its processes stand still: they take what comes, and answer nothing."""
+    """Freeze all processes of the server: connections succeed, but nothing is answered."""
     postmaster = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
     processes = [postmaster, *postmaster.children(recursive=True)]
     try:
@@ -35,7 +35,7 @@ def _signal(processes: Sequence[psutil.Process], signal: Signals) -> None:
 
 
 class Faults:
-    """A server, and fault after fault of it, at random."""
+    """A server with one random fault after another."""
 
     def __init__(self, folder: Path, seed: str) -> None:
         self.hits: Counter[str] = Counter()
@@ -51,7 +51,7 @@ class Faults:
         self._running.close()
 
     def strike(self, seconds: float) -> None:
-        """Fault after fault for so long, but each of them once at least."""
+        """Cause faults for this many seconds, each kind at least once."""
         kinds = (self._terminate, self._freeze, self._restart, self._lock_rows, self._lose_acknowledgements)
         until = monotonic() + seconds
         while monotonic() < until:
@@ -61,7 +61,7 @@ class Faults:
                     self.hits[fault.__name__] += fault()
 
     def _pass_time(self, least: float, most: float) -> None:
-        Event().wait(self._random.uniform(least, most))  # for the clients to get on: nothing tells when
+        Event().wait(self._random.uniform(least, most))  # lets the clients make progress: there is no event to wait for
 
     def _terminate(self) -> int:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -72,7 +72,7 @@ class Faults:
 
     def _freeze(self) -> int:
         with frozen(self._folder):
-            self._pass_time(1.2, 2.5)  # past the deadline, so that the queue fills with what nobody waits for
+            self._pass_time(1.2, 2.5)  # past the deadline, so that the queue fills with abandoned requests
         return 1
 
     def _restart(self) -> int:
@@ -88,7 +88,7 @@ class Faults:
             return locked
 
     def _lose_acknowledgements(self) -> int:
-        """Commits wait for a standby that is not there; then their connections end: done, and never answered."""
+        """Commits wait for a standby that does not exist, then lose their connections: carried out, not answered."""
         try:
             self._configure("alter system set synchronous_standby_names = 'nobody'")
             self._pass_time(0.2, 0.6)

@@ -1,7 +1,7 @@
-"""Clients that write down what they do to their tasks and see of them, and whether the contract explains it all.
+"""Clients that record each request on their tasks, and a checker whether the contract explains what they saw.
 
-A request without an answer may have been carried out, once, at any time since, or never: a frozen server can take it
-up long after the client has given up. So the checker keeps every state that the task may be in.
+A request without an answer may have been carried out once, at any later time, or never: a frozen server can carry it
+out long after the client has given up. So the checker keeps every state that the task may be in.
 """
 
 from collections import Counter, defaultdict
@@ -19,7 +19,7 @@ from tests.planted import PLANTED
 OWNERS = ("ann", "Ann", "ann%")
 CLIENT_TIMEOUT_SECONDS = 10
 FEWEST_TASKS = 4
-MOST_UNKNOWN = 5  # of one task: each doubles what the checker has to think of
+MOST_UNKNOWN = 5  # of one task: each doubles the checker's work
 PROBLEM = "urn:taskward:problem:"
 ROUTES = {
     "create": ("POST", ""),
@@ -38,7 +38,7 @@ class State(NamedTuple):
     title: str
     completed: bool
     version: str | None = None
-    """Its ETag; none where nobody has seen it yet."""
+    """Its ETag, or None if no client has seen it yet."""
 
 
 class Answer(NamedTuple):
@@ -53,7 +53,7 @@ class Step(NamedTuple):
     title: str = ""
     expected: str | None = None
     answer: Answer | None = None
-    """None where it is unknown whether the request was carried out."""
+    """None if it is unknown whether the request was carried out."""
 
 
 class Row(NamedTuple):
@@ -64,8 +64,8 @@ class Row(NamedTuple):
 
 
 @dataclass
-class Tale:
-    """All that befell one task: its only writer is one client, which does one thing after the other."""
+class History:
+    """The history of one task. Only one client writes to it, one request at a time."""
 
     owner: str
     name: str
@@ -92,11 +92,11 @@ def name_in(title: str) -> str:
 
 
 class Client:
-    """One user's requests, one after the other, on tasks that this client alone changes."""
+    """One user's requests, one at a time, on tasks that only this client changes."""
 
     def __init__(self, number: int, address: httpx2.URL, known: list[tuple[str, str]], seed: str) -> None:
         self.owner = OWNERS[number % len(OWNERS)]
-        self.tales: list[Tale] = []
+        self.histories: list[History] = []
         self.outcomes: Counter[str] = Counter()
         self.slowest = 0.0
         self._number = number
@@ -108,80 +108,80 @@ class Client:
         with self._http:
             while not stopped.is_set():
                 if self._act() != "done":
-                    stopped.wait(0.05)  # as a client should: a refusal takes so little that only these would happen
+                    stopped.wait(0.05)  # as a client should: refusals are so fast that nothing else would happen
 
     def _act(self) -> str:
-        going_on = [tale for tale in self.tales if self._is_going_on(tale)]
-        if len(going_on) < FEWEST_TASKS or self._random.random() < 0.1:
+        open_histories = [history for history in self.histories if self._is_open(history)]
+        if len(open_histories) < FEWEST_TASKS or self._random.random() < 0.1:
             return self._begin()
         act = self._random.choices((self._list, self._trespass, None), (1, 1, 8))[0]
-        return act() if act else self._go_on(self._random.choice(going_on))
+        return act() if act else self._continue(self._random.choice(open_histories))
 
     @staticmethod
-    def _is_going_on(tale: Tale) -> bool:
-        if sum(step.answer is None for step in tale.steps) >= MOST_UNKNOWN:
+    def _is_open(history: History) -> bool:
+        if sum(step.answer is None for step in history.steps) >= MOST_UNKNOWN:
             return False
-        is_over = tale.id is None or tale.steps[-1].answer == Answer(404)
-        return tale.key is not None or not is_over
+        is_over = history.id is None or history.steps[-1].answer == Answer(404)
+        return history.key is not None or not is_over
 
     def _begin(self) -> str:
-        name = f"{self._number}.{len(self.tales)}"
-        # The key is the same for every owner's n-th client: keys of different users never meet.
-        key = f"{self._number // len(OWNERS)}.{len(self.tales)}" if self._random.random() < 0.5 else None
-        self.tales.append(Tale(self.owner, name, key))
-        return self._tell(self.tales[-1], "create")
+        name = f"{self._number}.{len(self.histories)}"
+        # Every owner's n-th client uses the same key: the keys of different users must not collide.
+        key = f"{self._number // len(OWNERS)}.{len(self.histories)}" if self._random.random() < 0.5 else None
+        self.histories.append(History(self.owner, name, key))
+        return self._request(self.histories[-1], "create")
 
-    def _go_on(self, tale: Tale) -> str:
-        if tale.id is None or (tale.key and self._random.random() < 0.1):
-            return self._tell(tale, "create")
+    def _continue(self, history: History) -> str:
+        if history.id is None or (history.key and self._random.random() < 0.1):
+            return self._request(history, "create")
         kinds: tuple[Kind, ...] = ("patch", "toggle", "read", "delete")
-        return self._tell(tale, self._random.choices(kinds, (5, 5, 3, 1))[0])
+        return self._request(history, self._random.choices(kinds, (5, 5, 3, 1))[0])
 
-    def _tell(self, tale: Tale, kind: Kind) -> str:
-        title = tale.new_title() if kind == "patch" else tale.title(0) if kind == "create" else ""
-        headers, expected = {"Idempotency-Key": tale.key} if kind == "create" and tale.key else {}, None
-        if kind in {"patch", "toggle", "delete"} and tale.etags and self._random.random() < 0.4:
-            expected = self._random.choice([*tale.etags[-2:], tale.etags[-1]])
+    def _request(self, history: History, kind: Kind) -> str:
+        title = history.new_title() if kind == "patch" else history.title(0) if kind == "create" else ""
+        headers, expected = {"Idempotency-Key": history.key} if kind == "create" and history.key else {}, None
+        if kind in {"patch", "toggle", "delete"} and history.etags and self._random.random() < 0.4:
+            expected = self._random.choice([*history.etags[-2:], history.etags[-1]])
             headers = {"If-Match": expected}
-        outcome, answer = self._send(kind, tale.id or "", title, headers)
+        outcome, answer = self._send(kind, history.id or "", title, headers)
         if answer is not None:
-            tale.steps.append(Step(kind, title, expected, self._learn(tale, answer)))
+            history.steps.append(Step(kind, title, expected, self._learn(history, answer)))
         elif outcome == "unknown" and kind != "read":
-            tale.steps.append(Step(kind, title, expected))
+            history.steps.append(Step(kind, title, expected))
         return outcome
 
-    def _learn(self, tale: Tale, answer: httpx2.Response) -> Answer:
+    def _learn(self, history: History, answer: httpx2.Response) -> Answer:
         if answer.status_code not in {200, 201}:
             return Answer(answer.status_code)
         task = answer.json()
-        assert tale.id in {None, task["id"]}
-        if tale.id is None:
-            tale.id = task["id"]
+        assert history.id in {None, task["id"]}
+        if history.id is None:
+            history.id = task["id"]
             self._known.append((self.owner, task["id"]))
-        tale.etags.append(answer.headers["etag"])
-        return Answer(answer.status_code, State(task["title"], task["completed"], tale.etags[-1]))
+        history.etags.append(answer.headers["etag"])
+        return Answer(answer.status_code, State(task["title"], task["completed"], history.etags[-1]))
 
     def _list(self) -> str:
         outcome, answer = self._send("list")
-        mine = {tale.name: tale for tale in self.tales}
+        mine = {history.name: history for history in self.histories}
         for task in answer.json()["items"] if answer else ():
-            if tale := mine.get(name_in(task["title"])):
-                tale.steps.append(Step("read", answer=Answer(200, State(task["title"], task["completed"]))))
+            if history := mine.get(name_in(task["title"])):
+                history.steps.append(Step("read", answer=Answer(200, State(task["title"], task["completed"]))))
         return outcome
 
     def _trespass(self) -> str:
-        strange = [task for owner, task in self._known[-50:] if owner != self.owner]
-        if not strange:
+        foreign = [task for owner, task in self._known[-50:] if owner != self.owner]
+        if not foreign:
             return self._list()
         kind = self._random.choice(("read", "patch", "toggle", "delete"))
-        outcome, answer = self._send(kind, self._random.choice(strange), f"{PLANTED}|{self.owner}|trespass|0")
+        outcome, answer = self._send(kind, self._random.choice(foreign), f"{PLANTED}|{self.owner}|trespass|0")
         assert answer is None or answer.status_code == 404, f"{self.owner} could {kind} a task of somebody else"
         return outcome
 
     def _send(
         self, kind: str, task: str = "", title: str = "", headers: dict[str, str] | None = None
     ) -> tuple[str, httpx2.Response | None]:
-        """Whether the request was done, was refused or may have been done, and the answer where it was done."""
+        """Return "done" with the answer, or "refused" or "unknown" without one."""
         method, path = ROUTES[kind]
         begun, body = monotonic(), {"title": title, "description": title} if kind in {"create", "patch"} else None
         try:
@@ -197,10 +197,10 @@ class Client:
             return self._count(types[answer.json()["type"]]), None
         assert answer.status_code in {200, 201, 204, 404, 412}, (kind, answer.status_code, answer.text)
         if answer.is_success and answer.content:
-            self._recognise(answer.json())
+            self._require_own_tasks(answer.json())
         return self._count("done"), answer
 
-    def _recognise(self, body: dict[str, Any]) -> None:
+    def _require_own_tasks(self, body: dict[str, Any]) -> None:
         for task in body.get("items", [body]):
             assert owner_in(task["title"]) == self.owner, f"{self.owner} is shown a task of somebody else"
 
@@ -209,36 +209,36 @@ class Client:
         return outcome
 
 
-def complaints(tales: Iterable[Tale], rows: Iterable[Row]) -> Iterator[str]:
-    """What the contract does not explain of these tales and of the rows that are left of them."""
+def violations(histories: Iterable[History], rows: Iterable[Row]) -> Iterator[str]:
+    """Yield what the contract does not explain in these histories and in the rows stored at the end."""
     left: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         left[name_in(row.title)].append(row)
-    for tale in tales:
-        there = left.pop(tale.name, [])
+    for history in histories:
+        there = left.pop(history.name, [])
         if len(there) > 1:
-            yield f"made more than once: {there} by {tale}"
+            yield f"made more than once: {there} by {history}"
         for row in there:
-            if row.owner != tale.owner or owner_in(row.title) != tale.owner or tale.id not in {None, row.id}:
-                yield f"not the row that it was: {row} of {tale}"
+            if row.owner != history.owner or owner_in(row.title) != history.owner or history.id not in {None, row.id}:
+                yield f"not the row that it was: {row} of {history}"
         stored = State(there[0].title, there[0].completed) if there else None
-        if fault := unexplained(tale.steps, stored):
-            yield f"{fault}; stored is {stored} of {tale}"
+        if fault := unexplained(history.steps, stored):
+            yield f"{fault}; stored is {stored} of {history}"
     yield from (f"made by nobody: {rows}" for rows in left.values())
 
 
 def unexplained(steps: list[Step], stored: State | None) -> str | None:
-    """What no order of events can have led to, if there is something: an answer, or what is stored in the end."""
+    """Return an answer or final state that no order of events explains, or None."""
     cases: set[_Case] = {(None, frozenset())}
     for number, step in enumerate(steps):
         if step.answer is None:
             cases = {(state, pending | {number}) for state, pending in cases}
         else:
-            known = _with_what_may_have_happened(cases, steps)
+            known = _with_late_requests(cases, steps)
             cases = {(after, pending) for state, pending in known for after in _as_answered(step, step.answer, state)}
         if not cases:
             return f"step {number} cannot be: {step}"
-    ends = {state and state[:2] for state, _ in _with_what_may_have_happened(cases, steps)}
+    ends = {state and state[:2] for state, _ in _with_late_requests(cases, steps)}
     return None if (stored and stored[:2]) in ends else f"the end is none of {ends}"
 
 
@@ -246,7 +246,7 @@ _Case = tuple[State | None, frozenset[int]]
 """A state that the task may be in, and the steps without an answer that may yet be carried out."""
 
 
-def _with_what_may_have_happened(cases: set[_Case], steps: list[Step]) -> set[_Case]:
+def _with_late_requests(cases: set[_Case], steps: list[Step]) -> set[_Case]:
     found, new = set(cases), list(cases)
     while new:
         state, pending = new.pop()
@@ -257,7 +257,7 @@ def _with_what_may_have_happened(cases: set[_Case], steps: list[Step]) -> set[_C
 
 
 def _performed(step: Step, state: State | None) -> tuple[int, State | None]:
-    """The contract: the status that the request has on a task in this state, and the state that it leaves."""
+    """Return what the contract says of a request on a task in this state: the status and the new state."""
     if step.kind == "create":
         return (201, State(step.title, completed=False)) if state is None else (200, state)
     if state is None:
@@ -271,7 +271,7 @@ def _performed(step: Step, state: State | None) -> tuple[int, State | None]:
 
 
 def _as_answered(step: Step, answer: Answer, state: State | None) -> Iterator[State | None]:
-    """The state that the step leaves if it can have been answered so."""
+    """Yield the state after the step, if this answer is possible."""
     status, after = _performed(step, state)
     if status != answer.status:
         return

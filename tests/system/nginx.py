@@ -1,4 +1,4 @@
-"""nginx as a proxy in front, in a folder of its own."""
+"""Runs nginx as a proxy, in a temporary folder."""
 
 import contextlib
 import os
@@ -32,21 +32,21 @@ http {{
 
 
 def two_instances(one: int, other: int, *, prefix: str = "/") -> str:
-    """The guide's configuration for instances at these ports, below this path."""
+    """Return the guide's configuration for instances at these ports, below this path."""
     configuration = _TWO_INSTANCES.replace("8001", str(one)).replace("8002", str(other))
     return configuration.replace("location /", f"location {prefix}").replace("http://taskward;", "http://taskward/;")
 
 
 @contextlib.contextmanager
 def nginx(http: str) -> Iterator[str]:
-    """Runs with this inside its `http` block, its own address in place of the documents'. Yields its URL."""
+    """Run nginx with this text in its `http` block and a free port instead of the documents' 8080. Yields its URL."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if program is None:
         pytest.skip("there is no nginx here: apt-get install nginx")
-    listener = socket.create_server(("127.0.0.1", 0))  # it takes this over, as at its own upgrade
+    listener = socket.create_server(("127.0.0.1", 0))  # nginx inherits this socket, as in an upgrade of nginx
     address = f"127.0.0.1:{listener.getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="nginx-") as folder:
-        Path(folder).chmod(0o755)  # for its workers, if this runs as root
+        Path(folder).chmod(0o755)  # nginx's workers must enter it if this runs as root
         Path(folder, "users").write_text("alice:{PLAIN}secret\n")
         configuration = Path(folder, "nginx.conf")
         configuration.write_text(_CONFIGURATION.format(folder=folder, http=http.replace("127.0.0.1:8080", address)))

@@ -1,4 +1,4 @@
-"""Requests and answers as bytes, for what no client library sends."""
+"""Requests and answers as bytes, for requests that no client library sends."""
 
 import re
 import socket
@@ -14,7 +14,7 @@ Address = tuple[str, int]
 
 
 def request(head: bytes, body: bytes = b"", *headers: bytes) -> bytes:
-    """The last one on its connection."""
+    """Return a request that asks to close the connection after it."""
     length = b"Content-Length: %d\r\n" % len(body)
     return head + b"Connection: close\r\n" + length + b"".join(line + b"\r\n" for line in headers) + b"\r\n" + body
 
@@ -29,7 +29,7 @@ def connected(address: Address) -> Iterator[socket.socket]:
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """All that comes until the service closes the connection. Raises `ConnectionResetError` if it resets it."""
+    """Return all bytes until the service closes the connection. Raises `ConnectionResetError` if it resets it."""
     received = b""
     while data := connection.recv(65536):
         received += data
@@ -37,7 +37,7 @@ def read_to_end(connection: socket.socket) -> bytes:
 
 
 def read_one(connection: socket.socket) -> bytes:
-    """One answer; the connection stays as it is."""
+    """Return one answer, and leave the connection open."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += _some(connection)

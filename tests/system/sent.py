@@ -1,4 +1,4 @@
-"""What a PostgreSQL server has written into its log: the statements that it was really sent, and with which values."""
+"""Reads from a PostgreSQL server's log which statements it received, and with which values."""
 
 import json
 import re
@@ -24,15 +24,15 @@ _NEW_ROW = re.compile(r"INSERT INTO tasks \(([^)]*)\) VALUES \(([^)]*)\)")
 class Sent(NamedTuple):
     sql: str
     literals: dict[int, str]
-    """By the number of the parameter, as SQL writes them."""
+    """As SQL literals, by the parameter's number."""
 
     @property
     def is_on_tasks(self) -> bool:
-        """Whether it is about tasks themselves: readiness asks the catalogues about their table."""
+        """Whether it reads or writes tasks. Readiness mentions their table, but asks only the catalogues."""
         return "tasks" in self.sql and "alembic_version" not in self.sql
 
     def owners(self) -> list[str]:
-        """The values that the owner of the rows is bound to."""
+        """Return the values to which the rows' owner is bound."""
         places = [int(place) for place in _OWNER.findall(self.sql)]
         for names, values in _NEW_ROW.findall(self.sql):
             value = dict(zip(names.split(", "), values.split(", "), strict=True))["user_id"]
@@ -41,14 +41,14 @@ class Sent(NamedTuple):
 
 
 def log_all_statements(url: str) -> None:
-    """From the server's next start on."""
+    """Log all statements from the server's next start on."""
     with psycopg.connect(url, autocommit=True) as connection:
         for name, value in _SETTINGS.items():
             connection.execute(f"alter system set {name} = '{value}'".encode())
 
 
 def statements_in(folder: Path) -> list[Sent]:
-    """What the service has sent, in this order. The server must have ended: it writes its log behind time."""
+    """Return what the service has sent, in order. The server must have stopped, since it writes its log late."""
     files = sorted((folder / LOG).glob("*.json"))
     records = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     return [
@@ -59,7 +59,7 @@ def statements_in(folder: Path) -> list[Sent]:
 
 
 def work_for(connection: psycopg.Connection, sent: Sent) -> dict[str, Any]:
-    """The plan that the server follows for the statement, with what it has met on the way; nothing stays changed."""
+    """Run the statement, roll it back, and return the plan that the server followed, with row counts."""
     arguments = ", ".join(sent.literals[place] for place in sorted(sent.literals))
     with connection.transaction(force_rollback=True):
         connection.execute(f"prepare it as {sent.sql}".encode())

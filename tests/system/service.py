@@ -1,6 +1,6 @@
-"""The service as a process of its own: started as a user would, read from its standard output.
+"""Runs the service as a separate process, as a user would, and reads its standard output.
 
-A password is planted in each database URL that has none, and so are the titles sent; no output may tell them.
+Each database URL without a password gets a planted one, and titles are planted, too. No output may show them.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ from tests.planted import PLANTED, assert_nothing_planted
 TASKWARD = str(Path(sys.executable).with_name("taskward"))
 PATIENCE_SECONDS = 30
 LINE_SECONDS = 120
-"""For a line to come: two workers take long to load on a busy machine."""
+"""How long to wait for a line: two workers take long to load on a busy machine."""
 TASK = {"title": f"{PLANTED} title", "description": f"{PLANTED} description"}
 
 
 class Service:
-    """A running `taskward` command. Its lines are kept, so that a test can look at all that was said."""
+    """A running `taskward` command. Keeps all lines that it prints."""
 
     def __init__(
         self, environment: dict[str, str], *, command: Sequence[str] = (TASKWARD, "serve"), cwd: Path | None = None
@@ -45,7 +45,7 @@ class Service:
             text=True,
             cwd=cwd,
             env=clean_environment() | {"PORT": "0"} | _planted(environment),
-            start_new_session=True,  # so that it can be ended with its children
+            start_new_session=True,  # so that it can be killed with its children
         )
         self.lines: list[str] = []
         self._unread: Queue[str] = Queue()
@@ -70,7 +70,7 @@ class Service:
             self._unread.put(line)
 
     def wait_for(self, text: str) -> str:
-        """The next line with this text in it."""
+        """Return the next line that contains this text."""
         until = monotonic() + LINE_SECONDS
         with contextlib.suppress(Empty):
             while text not in (line := self._unread.get(timeout=max(0, until - monotonic()))):
@@ -79,17 +79,17 @@ class Service:
         raise TimeoutError(f"{text!r} is not in {self.lines}")
 
     def wait_until_ready(self) -> httpx2.Client:
-        """A client of the service once it is ready."""
+        """Wait until the service is ready, and return a client of it."""
         address: str = json.loads(self.wait_for('"listening"'))["address"]
         self.wait_for('"ready"')
         return client_of(address)
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """What has been logged under this name."""
+        """Return the logged events with this name."""
         return [event for event in map(json.loads, self.lines) if event["event"] == name]
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """The exit code after this signal."""
+        """Send this signal, wait for the end, and return the exit code."""
         self.process.send_signal(by)
         code = self.process.wait(PATIENCE_SECONDS)
         self._reader.join(PATIENCE_SECONDS)
@@ -97,7 +97,7 @@ class Service:
 
 
 def client_of(address: str) -> httpx2.Client:
-    """Alice's, who sends planted titles alone."""
+    """Return a client for alice that sends only planted titles."""
     hooks = {"request": [_assert_planted]}
     return httpx2.Client(base_url=address, headers={"X-User-Id": "alice"}, timeout=20, verify=False, event_hooks=hooks)
 
@@ -120,13 +120,13 @@ def wait_for_recovery(client: httpx2.Client) -> None:
 
 @contextlib.contextmanager
 def serving(database_url: str, **environment: str) -> Iterator[tuple[Service, httpx2.Client]]:
-    """`taskward serve` on this database, and a client of it."""
+    """Run `taskward serve` on this database, and yield it with a client."""
     with Service({"DATABASE_URL": database_url} | environment) as service, service.wait_until_ready() as client:
         yield service, client
 
 
 def run(*arguments: str, program: Sequence[str] = (TASKWARD,), **environment: str) -> subprocess.CompletedProcess[str]:
-    """A `taskward` command that ends by itself."""
+    """Run a `taskward` command that ends by itself."""
     ended = subprocess.run(
         [*program, *arguments],
         capture_output=True,
@@ -140,7 +140,7 @@ def run(*arguments: str, program: Sequence[str] = (TASKWARD,), **environment: st
 
 
 def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged: Sequence[str] = ()) -> None:
-    """One line that says so, with these words in it, and before it these events alone."""
+    """Assert that it printed one error line with these words, and logged exactly these events before."""
     assert ended.returncode != 0, ended
     assert [json.loads(line)["event"] for line in ended.stdout.splitlines()] == list(logged), ended
     assert len(ended.stderr.splitlines()) == 1, ended
@@ -148,17 +148,17 @@ def assert_refused(ended: subprocess.CompletedProcess[str], *words: str, logged:
 
 
 def _planted(environment: dict[str, str]) -> dict[str, str]:
-    """This one, with a password in each URL."""
+    """Return this environment with a password in each URL."""
     planted = dict(environment)
     for name in {"DATABASE_URL", "MIGRATION_DATABASE_URL"} & environment.keys():
-        with contextlib.suppress(psycopg.ProgrammingError):  # a malformed URL is the test's own affair
+        with contextlib.suppress(psycopg.ProgrammingError):  # a test may pass a malformed URL
             if not conninfo_to_dict(environment[name]).get("password"):
                 planted[name] = with_parameters(environment[name], password=f"{PLANTED}-password")
     return planted
 
 
 def clean_environment() -> dict[str, str]:
-    """This one, without what configures the service: neither a variable nor a file."""
+    """Return this process's environment without any setting of the service: no variable and no file."""
     ours = {field.upper() for field in DevelopmentSettings.model_fields}
     environment = {
         name: value for name, value in os.environ.items() if name not in ours and not name.startswith("OTEL_")

@@ -1,6 +1,6 @@
-"""Many clients and many faults at once, in the manner of Jepsen: afterwards every answer is held to what is stored.
+"""Many clients and many faults at once, as Jepsen does it: afterwards every answer is compared with what is stored.
 
-SOAK_SECONDS and SOAK_SEED make it longer and different; the seed fixes what is tried, not how the threads interleave.
+SOAK_SECONDS and SOAK_SEED make it longer and different. The seed fixes what is tried, not how the threads interleave.
 """
 
 import os
@@ -19,8 +19,8 @@ from tests.system.history import (
     Row,
     State,
     Step,
-    complaints,
     unexplained,
+    violations,
 )
 from tests.system.service import run, serving, wait_for_recovery
 
@@ -30,7 +30,7 @@ CLIENTS = 8
 SETTINGS = {"DATABASE_DEADLINE_SECONDS": "1", "DATABASE_CONNECTIONS": "4", "DATABASE_QUEUE": "4"}
 
 
-def test_whatever_befalls_the_database_what_is_stored_is_what_was_answered(server_folder: Path) -> None:
+def test_stored_tasks_match_the_answers_despite_faults(server_folder: Path) -> None:
     stopped = Event()
     with Faults(server_folder, SEED) as faults:
         run("migrate", DATABASE_URL=faults.url)
@@ -49,11 +49,11 @@ def test_whatever_befalls_the_database_what_is_stored_is_what_was_answered(serve
         with psycopg.connect(faults.url) as connection:
             stored = connection.execute("select user_id, id::text, title, completed from tasks")
             rows = [Row(*row) for row in stored]
-    tales = [tale for client in clients for tale in client.tales]
+    histories = [history for client in clients for history in client.histories]
     outcomes = sum((client.outcomes for client in clients), Counter[str]())
     slowest = max(client.slowest for client in clients)
-    print(f"{SEED=} {outcomes=} {faults.hits=} {len(tales)=} {len(rows)=} {slowest=}")  # noqa: T201 - if it fails
-    found = list(complaints(tales, rows))
+    print(f"{SEED=} {outcomes=} {faults.hits=} {len(histories)=} {len(rows)=} {slowest=}")  # noqa: T201 - if it fails
+    found = list(violations(histories, rows))
     assert not found, "\n".join(found)
     assert min(outcomes[outcome] for outcome in ("done", "refused", "unknown")) > 0
     assert len(faults.hits) == 5
@@ -85,11 +85,11 @@ DELETED = Step("delete", answer=Answer(204))
         ([CREATED, Step("patch", "b", expected="0")], State("b", completed=False)),
     ],
 )
-def test_the_checker_refuses_a_history_that_cannot_be(steps: list[Step], stored: State | None) -> None:
+def test_the_checker_refuses_an_impossible_history(steps: list[Step], stored: State | None) -> None:
     assert unexplained(steps, stored)
 
 
 @pytest.mark.parametrize("late", [State("b", completed=False), State("c", completed=False)])
-def test_the_checker_knows_that_a_request_can_be_carried_out_late(late: State) -> None:
+def test_the_checker_allows_late_execution(late: State) -> None:
     patched = Step("patch", "c", answer=Answer(200, State("c", completed=False, version="2")))
     assert unexplained([CREATED, Step("patch", "b"), patched], late) is None

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own that wants TLS and a password; the embedded one is built without OpenSSL."""
+"""Runs a PostgreSQL that requires TLS and a password. The embedded one is built without OpenSSL."""
 
 import contextlib
 import getpass
@@ -27,14 +27,14 @@ fsync = off
 
 class TlsServer(NamedTuple):
     url: str
-    """With its certificate verified, and the login bound to it."""
+    """Verifies the certificate and binds the login to it (channel binding)."""
     authority: Path
     stranger: Path
-    """An authority that has not signed its certificate."""
+    """An authority that has not signed the server's certificate."""
 
 
 def programs() -> Path | None:
-    """The folder of the newest server on this machine."""
+    """Return the folder of the newest PostgreSQL's programs on this machine."""
     usual = shutil.which("postgres")
     found = [*Path("/usr/lib/postgresql").glob("*/bin/postgres"), *([Path(usual)] if usual else [])]
     return max((program.parent for program in found), default=None)
@@ -44,7 +44,7 @@ def programs() -> Path | None:
 def tls_postgres(programs: Path) -> Iterator[TlsServer]:
     with tempfile.TemporaryDirectory(prefix="tls-") as name:
         folder, data = Path(name), Path(name, "data")
-        owner = "postgres" if getpass.getuser() == "root" else None  # it does not run as root
+        owner = "postgres" if getpass.getuser() == "root" else None  # PostgreSQL refuses to run as root
 
         def run(*command: str | Path) -> None:
             subprocess.run(command, cwd=folder, user=owner, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""What the API's description cannot say: valid conditions and cursors, and what an invalid identity looks like."""
+"""Teaches Schemathesis what the API's description cannot say: valid conditions and cursors, an invalid identity."""
 
 from itertools import count
 from typing import Any
@@ -11,24 +11,24 @@ from domain.rules import USER_ID_MAX
 
 _numbers = count()
 
-# What the tool sends for an identity that must be refused. Its own choice would be valid here: any user id is.
+# Sent as an identity that must be refused. Schemathesis's own choice would be a valid user id.
 _auth_retry.INVALID_CREDENTIAL = "x" * (USER_ID_MAX + 1)
 
 
 @schemathesis.hook
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], __: dict[str, Any]) -> None:
-    """Makes each key new: under one that stands for a task already, another body is refused, rightly."""
+    """Make each key new: a key that was used with another body is rightly refused."""
     key = case.headers.get("Idempotency-Key")
     if key and len(key) < IDEMPOTENCY_KEY_MAX // 2:
         case.headers["Idempotency-Key"] = f"{next(_numbers)} {key}"
     if case.meta and case.meta.generation.mode == schemathesis.GenerationMode.POSITIVE:
-        _be_valid(case)
+        _make_valid(case)
 
 
-def _be_valid(case: schemathesis.Case[Any]) -> None:
-    """Conditions and cursors have a form that the description says only in words."""
-    for name, mostly, at_times in (("If-Match", "*", '"1"'), ("If-None-Match", '"1"', "*")):
+def _make_valid(case: schemathesis.Case[Any]) -> None:
+    """Send valid conditions and cursors: the description gives their form only in words."""
+    for name, usually, sometimes in (("If-Match", "*", '"1"'), ("If-None-Match", '"1"', "*")):
         if name in case.headers:
-            case.headers[name] = mostly if next(_numbers) % 4 else at_times
+            case.headers[name] = usually if next(_numbers) % 4 else sometimes
     if case.query and "cursor" in case.query:
         case.query["cursor"] = ""
