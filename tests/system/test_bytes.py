@@ -1,4 +1,4 @@
-"""What only raw bytes can say: bodies that are announced and never come, or come without an end."""
+"""Requests that only raw bytes can express, such as bodies that never arrive or never end."""
 
 import contextlib
 import json
@@ -27,14 +27,14 @@ def connection(address: tuple[str, int]) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_a_body_that_is_announced_as_too_large_is_refused_before_it_comes(connection: socket.socket) -> None:
+def test_an_oversized_content_length_is_refused_at_once(connection: socket.socket) -> None:
     connection.sendall(HEAD + b"Content-Length: 1000000000\r\n\r\n")
     answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"urn:taskward:problem:body-too-large" in answer
 
 
-def test_an_offer_to_upgrade_costs_no_body_and_forges_no_request(address: tuple[str, int]) -> None:
+def test_an_upgrade_offer_cannot_forge_a_request(address: tuple[str, int]) -> None:
     forged = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nX-User-Id: victim\r\nContent-Length: 0\r\n\r\n"
     for body, status in ((b'{"title": "x"}', b"201"), (forged, b"400")):
         head = (
@@ -48,7 +48,7 @@ def test_an_offer_to_upgrade_costs_no_body_and_forges_no_request(address: tuple[
         assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_an_offer_to_upgrade_that_comes_byte_by_byte_is_declined_too(connection: socket.socket) -> None:
+def test_an_upgrade_offer_byte_by_byte_is_ignored(connection: socket.socket) -> None:
     body = b'{"title": "x"}'
     offer = b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n"
     request = HEAD + offer + b"Content-Length: %d\r\n\r\n" % len(body) + body
@@ -59,7 +59,7 @@ def test_an_offer_to_upgrade_that_comes_byte_by_byte_is_declined_too(connection:
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_an_offer_to_upgrade_costs_no_request_that_follows(connection: socket.socket) -> None:
+def test_requests_after_an_upgrade_offer_are_answered(connection: socket.socket) -> None:
     offer = b"GET /v1/tasks HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     connection.sendall(offer * 3 + request(HEAD, b'{"title": "x"}'))
     assert statuses(read_to_end(connection)) == [200] * 3 + [201]
@@ -72,7 +72,7 @@ def test_a_trailer_is_no_header(connection: socket.socket) -> None:
     assert read_to_end(connection).startswith(b"HTTP/1.1 401 ")
 
 
-def test_a_request_whose_end_is_uncertain_is_refused_and_not_carried_out(address: tuple[str, int]) -> None:
+def test_a_request_with_an_uncertain_end_is_refused(address: tuple[str, int]) -> None:
     with socket.create_connection(address, PATIENCE_SECONDS) as connection:
         connection.sendall(request(HEAD, b'{"title": "x"}'))
         location = re.search(rb"location: (\S+)", read_to_end(connection))
@@ -103,7 +103,7 @@ def test_a_request_whose_end_is_uncertain_is_refused_and_not_carried_out(address
         b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n",
     ],
 )
-def test_what_is_not_http_1_is_refused(connection: socket.socket, head: bytes) -> None:
+def test_invalid_http_1_is_refused(connection: socket.socket, head: bytes) -> None:
     connection.sendall(head + b"\r\n")
     assert read_to_end(connection).startswith(b"HTTP/1.1 400 ")
 
@@ -123,34 +123,32 @@ def test_http_1_0_knows_no_transfer_coding(connection: socket.socket) -> None:
     assert statuses(read_to_end(connection)) == [400]
 
 
-def test_a_request_of_http_1_0_needs_no_host(connection: socket.socket) -> None:
+def test_http_1_0_needs_no_host(connection: socket.socket) -> None:
     connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
     assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("requests", [1, 3])
-def test_requests_that_came_whole_are_answered_before_what_follows_is_refused(
-    connection: socket.socket, requests: int
-) -> None:
+def test_whole_requests_are_answered_before_a_refusal(connection: socket.socket, requests: int) -> None:
     connection.sendall(CREATE * requests + b"GARBAGE\r\n\r\n")
     assert statuses(read_to_end(connection)) == [201] * requests + [400]
 
 
-def test_what_follows_the_last_request_of_a_connection_is_ignored(connection: socket.socket) -> None:
+def test_bytes_after_the_last_request_are_ignored(connection: socket.socket) -> None:
     offer = b"Connection: close, upgrade\r\nUpgrade: h2c\r\n\r\n"
     connection.sendall(CREATE.replace(b"\r\n\r\n", b"\r\n" + offer) + b"GARBAGE\r\n\r\n")
     assert statuses(read_to_end(connection)) == [201]
 
 
 @pytest.mark.parametrize("before", [b"", CREATE, CREATE * 3])
-def test_a_body_without_a_right_end_is_refused_after_what_came_before(connection: socket.socket, before: bytes) -> None:
+def test_a_malformed_body_is_refused_after_earlier_answers(connection: socket.socket, before: bytes) -> None:
     connection.sendall(before + HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")
     answer = read_to_end(connection)
     assert statuses(answer) == [201] * before.count(b"POST") + [400]
     assert answer.endswith(b"connection: close\r\ncontent-length: 0\r\n\r\n")
 
 
-def test_a_request_is_answered_once_whatever_becomes_of_its_body(connection: socket.socket) -> None:
+def test_a_bad_body_causes_no_second_answer(connection: socket.socket) -> None:
     nobody = HEAD.replace(b"X-User-Id: alice\r\n", b"")
     connection.sendall(nobody + b"Transfer-Encoding: chunked\r\n\r\n")
     answer = b""
@@ -167,25 +165,25 @@ def test_far_too_many_requests_at_once_are_refused(connection: socket.socket) ->
     assert len(answered) < 100
 
 
-def test_offers_to_upgrade_that_come_all_at_once_are_no_deeper_than_others(connection: socket.socket) -> None:
+def test_many_upgrade_offers_at_once_do_not_recurse(connection: socket.socket) -> None:
     offer = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     connection.sendall(offer * 3000)
     assert statuses(read_to_end(connection))[0] == 200
 
 
-def test_a_client_that_sends_several_and_goes_is_no_defect(database_url: str) -> None:
+def test_a_client_that_leaves_logs_no_error(database_url: str) -> None:
     with serving(database_url) as (service, client):
         for _ in range(10):
             with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # to end with RST
                 connection.sendall(CREATE * 3)
-        while not service.events("request"):  # at least one has been begun
+        while not service.events("request"):  # until the service has begun at least one
             assert client.get("/health/live").status_code == 200
         assert service.end() == 0
     assert [line["event"] for line in map(json.loads, service.lines) if line["level"] == "error"] == []
 
 
-def test_white_space_around_a_value_is_no_part_of_it(address: tuple[str, int]) -> None:
+def test_white_space_around_a_value_is_stripped(address: tuple[str, int]) -> None:
     answers = []
     for key in (b"k", b"k  ", b"\t k\t"):
         with socket.create_connection(address, PATIENCE_SECONDS) as connection:
@@ -204,7 +202,7 @@ def test_white_space_around_a_value_is_no_part_of_it(address: tuple[str, int]) -
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;extension=", b"x" * 10_000),
     ],
 )
-def test_what_has_no_end_is_refused(connection: socket.socket, beginning: bytes, filler: bytes) -> None:
+def test_input_without_an_end_is_refused(connection: socket.socket, beginning: bytes, filler: bytes) -> None:
     sent = 0
     connection.sendall(beginning)
     with contextlib.suppress(ConnectionError):
@@ -214,7 +212,7 @@ def test_what_has_no_end_is_refused(connection: socket.socket, beginning: bytes,
     assert sent < FAR_TOO_MANY
 
 
-def test_a_body_may_be_as_long_as_is_allowed(connection: socket.socket) -> None:
+def test_a_long_body_is_accepted(connection: socket.socket) -> None:
     connection.sendall(request(HEAD, b" " * 200_000 + b'{"title": "x"}'))
     assert read_to_end(connection).startswith(b"HTTP/1.1 201 ")
 
@@ -231,7 +229,7 @@ def test_many_requests_may_use_one_connection(connection: socket.socket) -> None
         assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_body_without_an_end_is_refused_in_the_middle(connection: socket.socket) -> None:
+def test_an_endless_body_is_refused(connection: socket.socket) -> None:
     connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     sent = 0

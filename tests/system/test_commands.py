@@ -1,4 +1,4 @@
-"""The other commands, and what each says where it cannot go on: one clear line, no traceback, no password."""
+"""What each command does, and prints if it cannot go on: one clear line, no traceback, no password."""
 
 import json
 import os
@@ -34,7 +34,7 @@ PASSWORD = f"{PLANTED}-password"
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "distribute"])
-def test_a_missing_url_is_named_and_so_is_the_command_that_needs_none(command: str) -> None:
+def test_a_missing_url_is_named_with_the_remedy(command: str) -> None:
     assert_refused(run(command), "DATABASE_URL", "taskward dev")
 
 
@@ -55,8 +55,8 @@ def test_all_bad_values_are_named_at_once() -> None:
     ]
 
 
-def without_power(*command: str) -> tuple[str, ...]:
-    """The command as a user who may not read everything, which root may."""
+def without_root_access(*command: str) -> tuple[str, ...]:
+    """Return the command without root's right to read every file."""
     return ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command) if os.geteuid() == 0 else command
 
 
@@ -69,7 +69,7 @@ def test_an_unreadable_env_file_is_named(tmp_path: Path, command: str, locked: s
     file = tmp_path / "settings"
     file.touch()
     (tmp_path / locked).chmod(0)
-    ended = run(command, program=without_power(TASKWARD), ENV_FILE=str(file))
+    ended = run(command, program=without_root_access(TASKWARD), ENV_FILE=str(file))
     (tmp_path / locked).chmod(0o700)
     assert_refused(ended, f"ENV_FILE: cannot read {file}: Permission denied")
 
@@ -86,8 +86,8 @@ def test_a_deleted_working_folder_is_named(tmp_path: Path, command: str) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a user who is not there")
-def test_dev_tells_a_nameless_user_the_remedy(server_folder: Path) -> None:
-    powers = "+dac_override,+dac_read_search"  # or this Python is out of its reach
+def test_dev_prints_the_remedy_for_a_nameless_user(server_folder: Path) -> None:
+    powers = "+dac_override,+dac_read_search"  # else the user may not reach this Python
     nobody = ("setpriv", "--reuid", "54321", "--clear-groups", "--inh-caps", powers, "--ambient-caps", powers)
     homeless = (*nobody, "env", "-u", "HOME", TASKWARD)
     ended = run("dev", program=homeless, TASKWARD_DATA=str(server_folder), PORT="0")
@@ -95,7 +95,7 @@ def test_dev_tells_a_nameless_user_the_remedy(server_folder: Path) -> None:
     assert ended.returncode == 1
 
 
-def test_an_unreachable_server_is_waited_for_no_longer_than_the_start_may_take() -> None:
+def test_waiting_for_an_unreachable_server_ends() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://u:{PASSWORD}@127.0.0.1:{unused.getsockname()[1]}/db"
@@ -103,7 +103,7 @@ def test_an_unreachable_server_is_waited_for_no_longer_than_the_start_may_take()
     assert_refused(ended, "DATABASE_URL", "127.0.0.1", logged=["waiting for the database"])
 
 
-def test_a_server_that_is_only_waking_up_is_waited_for(server_folder: Path) -> None:
+def test_a_starting_server_is_waited_for(server_folder: Path) -> None:
     with embedded_postgres(server_folder) as url:
         assert run("migrate", DATABASE_URL=url).returncode == 0
     with Service({"DATABASE_URL": url}) as service:
@@ -117,13 +117,13 @@ def test_a_database_that_does_not_exist_is_named(server_url: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "distribute"])
-def test_a_schema_that_is_not_migrated_is_told_the_remedy(empty_database_url: str, command: str) -> None:
+def test_a_missing_schema_is_reported_with_the_remedy(empty_database_url: str, command: str) -> None:
     assert_refused(run(command, DATABASE_URL=empty_database_url), "DATABASE_URL", "0001", "taskward migrate")
 
 
 @pytest.fixture
 def role(server_folder: Path) -> Iterator[str]:
-    """A URL of a role that needs its password, on a server of the test's own."""
+    """The URL of a role that needs a password, on a server for this test only."""
     with embedded_postgres(server_folder) as url:
         rules = server_folder / "pg_hba.conf"
         rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
@@ -133,18 +133,18 @@ def role(server_folder: Path) -> Iterator[str]:
         yield with_parameters(url, user="guest", password=PASSWORD)
 
 
-def test_a_refused_password_is_told_but_not_shown(role: str) -> None:
+def test_a_refused_password_is_reported_but_not_shown(role: str) -> None:
     wrong = with_parameters(role, password=f"not-{PASSWORD}")
     assert_refused(run("serve", DATABASE_URL=wrong), "DATABASE_URL", "guest", "password authentication failed")
 
 
-def test_a_role_that_may_not_migrate_is_told_why(role: str) -> None:
+def test_a_role_that_may_not_migrate_is_reported(role: str) -> None:
     reason = "DATABASE_URL: the migration was undone: permission denied for schema public"
     assert_refused(run("migrate", DATABASE_URL=role), reason)
     assert_refused(run("migrate", MIGRATION_DATABASE_URL=role), f"MIGRATION_{reason}")
 
 
-def test_a_server_without_citus_is_told_apart(database_url: str) -> None:
+def test_a_server_without_citus_is_reported(database_url: str) -> None:
     assert_refused(run("distribute", DATABASE_URL=database_url), "DATABASE_URL: nothing was changed", "Citus")
 
 
@@ -162,7 +162,7 @@ def test_a_port_that_is_taken_is_named(database_url: str) -> None:
     assert_refused(ended, "PORT", port)
 
 
-def test_the_document_that_is_printed_is_the_one_that_is_served(database_url: str) -> None:
+def test_the_printed_document_is_the_served_one(database_url: str) -> None:
     printed = json.loads(run("openapi").stdout)
     with serving(database_url) as (_, client):
         assert client.get("/openapi.json").json() == printed
@@ -170,7 +170,7 @@ def test_the_document_that_is_printed_is_the_one_that_is_served(database_url: st
 
 @pytest.fixture
 def checkout() -> Iterator[Path]:
-    """A copy of the sources, so that its local data are its own."""
+    """A copy of the sources, so that its data are separate."""
     with own_folder() as folder:
         for package in ("domain", "adapters", "entrypoints", "migrations"):
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -181,10 +181,10 @@ def checkout() -> Iterator[Path]:
 DEV = (sys.executable, "-c", "from entrypoints.cli import main; main()", "dev")
 
 
-def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: Path, collector: Collector) -> None:
+def test_dev_prints_a_working_request_and_keeps_data(checkout: Path, collector: Collector) -> None:
     titles: list[str] = []
     for title in (f"{PLANTED} first", f"{PLANTED} second"):
-        # What the environment says of a database is none of its business.
+        # `dev` must ignore the databases that the environment names.
         elsewhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "MIGRATION_DATABASE_URL": "postgresql://"}
         asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address}
         with Service(elsewhere | asked, command=DEV, cwd=checkout) as service:
@@ -206,7 +206,7 @@ def test_dev_serves_migrated_tells_a_first_request_and_keeps_its_data(checkout: 
     assert not collector.received  # telemetry is for `serve` only
 
 
-def test_dev_migrates_at_reload_and_refuses_data_of_a_newer_checkout(checkout: Path) -> None:
+def test_dev_migrates_at_reload_and_refuses_newer_data(checkout: Path) -> None:
     newer = checkout / "migrations" / "versions" / "0002_more.py"
     with Service({}, command=DEV, cwd=checkout) as service:
         url = service.wait_for("Database  ").split()[-1]
@@ -228,7 +228,7 @@ def test_dev_migrates_at_reload_and_refuses_data_of_a_newer_checkout(checkout: P
         assert not [line for line in service.lines if "Traceback" in line]
 
 
-def test_dev_keeps_its_data_where_it_is_told(checkout: Path, server_folder: Path) -> None:
+def test_dev_keeps_its_data_in_taskward_data(checkout: Path, server_folder: Path) -> None:
     with Service({"TASKWARD_DATA": str(server_folder)}, command=DEV, cwd=checkout) as first:
         assert str(server_folder) in first.wait_for("Data, kept")
         first.wait_for(" ready ")
@@ -242,7 +242,7 @@ def test_dev_keeps_its_data_where_it_is_told(checkout: Path, server_folder: Path
     assert not (checkout / ".taskward").exists()
 
 
-def test_the_wheel_works_elsewhere_migrations_included(empty_database_url: str, tmp_path: Path) -> None:
+def test_the_wheel_includes_the_migrations(empty_database_url: str, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     shutil.copytree(ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "__pycache__", "node_modules"))
     build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(tmp_path / "source")]

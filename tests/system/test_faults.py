@@ -1,4 +1,4 @@
-"""A database that freezes: answered within the deadline, nothing lost, service again by itself."""
+"""A database that freezes: requests are answered in time, nothing is lost, and the service recovers by itself."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.system.service import TASK, run, serving, wait_for_recovery
 UNAVAILABLE = "urn:taskward:problem:database-unavailable"
 
 
-def test_a_frozen_server_is_answered_for_in_time_and_costs_nothing(server_folder: Path) -> None:
+def test_a_frozen_database_is_answered_503_in_time(server_folder: Path) -> None:
     with embedded_postgres(server_folder) as url:
         run("migrate", DATABASE_URL=url)
         settings = {"DATABASE_DEADLINE_SECONDS": "1", "DATABASE_CONNECTIONS": "2", "DATABASE_QUEUE": "2"}
@@ -27,7 +27,7 @@ def test_a_frozen_server_is_answered_for_in_time_and_costs_nothing(server_folder
                 answers = list(pool.map(create, range(12)))
                 assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(503, "1")}
                 kinds = [answer.json()["type"] for answer in answers]
-                assert kinds.count(UNAVAILABLE) == 4  # as many as there are connections and places to wait
+                assert kinds.count(UNAVAILABLE) == 4  # the connections and the places in the queue
                 assert kinds.count("urn:taskward:problem:overloaded") == 8
                 ready = client.get("/health/ready")
                 assert (ready.status_code, client.get("/health/live").status_code) == (503, 200)
@@ -38,7 +38,7 @@ def test_a_frozen_server_is_answered_for_in_time_and_costs_nothing(server_folder
         assert {"ok", "StorageUnavailable", "StorageOverloaded"} == set(outcomes)
 
 
-def test_a_flood_is_shed_at_once_and_leaves_nothing_behind(server_folder: Path) -> None:
+def test_a_flood_is_refused_without_growing_memory(server_folder: Path) -> None:
     with embedded_postgres(server_folder) as url:
         run("migrate", DATABASE_URL=url)
         settings = {"DATABASE_CONNECTIONS": "2", "DATABASE_QUEUE": "2", "DATABASE_DEADLINE_SECONDS": "1"}

@@ -1,4 +1,4 @@
-"""Another user's task and one that never was are answered byte for byte alike, whatever is asked of them."""
+"""Requests on another user's task and on a missing one get the same answer, byte for byte, whatever they ask."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def answer_to_a_stranger(foreign: Foreign, request: str, condition: str, task_id
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_it_is_answered_alike(foreign: Foreign, request_: str, condition: str) -> None:
+def test_foreign_and_missing_tasks_are_answered_alike(foreign: Foreign, request_: str, condition: str) -> None:
     answer = answer_to_a_stranger(foreign, request_, condition, foreign.id)
     assert re.match(rb"HTTP/1.1 4(04|22) ", answer)
     for missing in (uuid4(), UUID(foreign.id[:-1] + ("0" if foreign.id[-1] != "0" else "1"))):
@@ -71,7 +71,7 @@ def test_it_is_answered_alike(foreign: Foreign, request_: str, condition: str) -
 
 @pytest.mark.parametrize("request_", ["get", "put", "patch", "patch nothing", "toggle", "delete"])
 @pytest.mark.parametrize("condition", ["none", "any", "its version", "another version"])
-def test_the_answer_is_that_there_is_no_such_task(foreign: Foreign, request_: str, condition: str) -> None:
+def test_a_foreign_task_is_answered_404(foreign: Foreign, request_: str, condition: str) -> None:
     head, _, body = answer_to_a_stranger(foreign, request_, condition, foreign.id).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 404 ")
     assert b"etag" not in head.lower()

@@ -1,7 +1,7 @@
-"""Dozens of users at once, each on tasks of its own and after those of all others: every answer is foretold.
+"""Dozens of users at once, each using its own tasks and trying to reach all others': every answer is predicted.
 
-A user does one thing after the other, and nobody else can do anything to its tasks; so a model of these alone tells
-what every answer must be. MANY_USERS_STEPS and MANY_USERS_SEED make it longer and different.
+A user sends one request at a time, and nobody else can change its tasks. So a model of these tasks predicts every
+answer. MANY_USERS_STEPS and MANY_USERS_SEED make the test longer and different.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ PROBLEM = "urn:taskward:problem:"
 
 
 class Known(NamedTuple):
-    """A task as its owner has once seen it."""
+    """A task as its owner saw it at some time."""
 
     task: dict[str, Any]
     etag: str
@@ -51,8 +51,8 @@ class Known(NamedTuple):
         return datetime.fromisoformat(self.task["created_at"]), UUID(self.task["id"])
 
 
-class World:
-    """What gets around among all users."""
+class SharedKnowledge:
+    """What all users know of each other's tasks."""
 
     def __init__(self) -> None:
         self.known: list[Known] = []
@@ -61,10 +61,10 @@ class World:
 
 
 class User:
-    def __init__(self, name: str, world: World, client: httpx2.AsyncClient) -> None:
+    def __init__(self, name: str, shared: SharedKnowledge, client: httpx2.AsyncClient) -> None:
         self.name = name
         self.tasks: dict[str, Known] = {}
-        self._world = world
+        self._shared = shared
         self._client = client
         self._keys: dict[str, str] = {}
         self._random = Random(f"{SEED} {name}")  # noqa: S311 - not for secrets
@@ -86,14 +86,14 @@ class User:
         answer = await self._client.request(
             method, f"/v1/tasks{path}", json=body, headers={"X-User-Id": self.name} | (headers or {}), params=query
         )
-        self._world.outcomes[f"{method} {answer.status_code}"] += 1
+        self._shared.outcomes[f"{method} {answer.status_code}"] += 1
         return answer
 
-    def _learn(self, answer: httpx2.Response, foretold: dict[str, Any]) -> None:
+    def _learn(self, answer: httpx2.Response, expected: dict[str, Any]) -> None:
         known = Known(answer.json(), answer.headers["etag"])
-        assert known.task == known.task | foretold
+        assert known.task == known.task | expected
         self.tasks[known.task["id"]] = known
-        self._world.known.append(known)
+        self._shared.known.append(known)
 
     async def _create(self) -> None:
         body = {
@@ -103,7 +103,7 @@ class User:
         }
         answer = await self._ask("POST", "", body)
         assert answer.status_code == 201
-        assert answer.json()["id"] not in {known.task["id"] for known in self._world.known}
+        assert answer.json()["id"] not in {known.task["id"] for known in self._shared.known}
         self._learn(answer, {**body, "updated_at": answer.json()["created_at"]})
 
     async def _create_once(self) -> None:
@@ -139,14 +139,14 @@ class User:
             return
         path, task = f"/{one.task['id']}", one.task
         change = self._random.choice(CHANGES)
-        method, path, body, foretold = self._random.choice(
+        method, path, body, expected = self._random.choice(
             (
                 ("PATCH", path, change, change),
                 ("PUT", path, {"title": PLANTED}, {"title": PLANTED, "description": None, "completed": False}),
                 ("POST", f"{path}/toggle", None, {"completed": not task["completed"]}),
             )
         )
-        etag = self._random.choice([None, one.etag, self._random.choice(self._world.known).etag])
+        etag = self._random.choice([None, one.etag, self._random.choice(self._shared.known).etag])
         answer = await self._ask(method, path, body, {"If-Match": etag} if etag else {})
         if etag not in {None, one.etag}:
             assert (answer.status_code, answer.json()["type"]) == (412, f"{PROBLEM}precondition-failed")
@@ -155,7 +155,7 @@ class User:
         before, after = (datetime.fromisoformat(seen["updated_at"]) for seen in (task, answer.json()))
         assert after > before or body == {}
         self._learn(
-            answer, task | foretold | {"updated_at": answer.json()["updated_at"], "etag": answer.headers["etag"]}
+            answer, task | expected | {"updated_at": answer.json()["updated_at"], "etag": answer.headers["etag"]}
         )
         assert (answer.headers["etag"] == one.etag) == (body == {})
 
@@ -168,11 +168,11 @@ class User:
     async def _list(self) -> None:
         limit = self._random.choice((1, 2, 3, 200))
         query, place = {"limit": str(limit)}, None
-        if self._world.cursors and self._random.random() < 0.7:
-            query["cursor"], place = self._random.choice(self._world.cursors[-40:])
+        if self._shared.cursors and self._random.random() < 0.7:
+            query["cursor"], place = self._random.choice(self._shared.cursors[-40:])
         if state := self._random.choice(("", "true", "false")):
             query["completed"] = state
-        foretold = sorted(
+        expected = sorted(
             (
                 known
                 for known in self.tasks.values()
@@ -183,15 +183,15 @@ class User:
         )
         answer = await self._ask("GET", "", query=query)
         page = answer.json()
-        assert page["items"] == [known.task for known in foretold[:limit]]
-        assert (page["next_cursor"] is not None) == (len(foretold) > limit)
+        assert page["items"] == [known.task for known in expected[:limit]]
+        assert (page["next_cursor"] is not None) == (len(expected) > limit)
         if page["next_cursor"]:
-            self._world.cursors.append((page["next_cursor"], foretold[limit - 1].position))
+            self._shared.cursors.append((page["next_cursor"], expected[limit - 1].position))
 
     async def _trespass(self) -> None:
-        """The task of somebody else, or one that is gone or never was: there is nothing, whatever is known of it."""
-        strange = [known for known in self._world.known[-100:] if known.task["id"] not in self.tasks]
-        known = self._random.choice(strange) if strange else Known({"id": str(uuid4())}, '"1"')
+        """Ask for another user's task, a deleted one or one that never was: 404, whatever the user knows of it."""
+        foreign = [known for known in self._shared.known[-100:] if known.task["id"] not in self.tasks]
+        known = self._random.choice(foreign) if foreign else Known({"id": str(uuid4())}, '"1"')
         method, path, body = self._random.choice(list(NOT_HEAD.values()))
         headers = self._random.choice(({}, {"If-Match": "*"}, {"If-Match": known.etag}, {"If-Match": '"1"'}))
         path = f"/{known.task['id']}{path}"
@@ -216,11 +216,11 @@ def migrated_url(server_url: str) -> Iterator[str]:
         yield url
 
 
-async def test_nobody_is_ever_answered_with_anything_but_its_own(migrated_url: str) -> None:
-    world = World()
+async def test_every_user_sees_only_its_own_tasks(migrated_url: str) -> None:
+    shared = SharedKnowledge()
     with serving(migrated_url, **SETTINGS) as (service, observer):
         async with httpx2.AsyncClient(base_url=observer.base_url, timeout=60, verify=False, trust_env=False) as client:
-            users = [User(name, world, client) for name in USERS]
+            users = [User(name, shared, client) for name in USERS]
             async with asyncio.TaskGroup() as together:
                 for user in users:
                     together.create_task(user.live())
@@ -239,4 +239,4 @@ async def test_nobody_is_ever_answered_with_anything_but_its_own(migrated_url: s
         "PUT 412",
         "GET 304",
         "DELETE 204",
-    } <= world.outcomes.keys()
+    } <= shared.outcomes.keys()

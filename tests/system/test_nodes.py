@@ -1,4 +1,4 @@
-"""A service whose URL names several nodes of a cluster: it enters at any; a lost one costs no later request."""
+"""A service whose URL names several nodes of a cluster: it connects to any of them, and a lost one costs no request."""
 
 import contextlib
 import socket
@@ -9,17 +9,17 @@ from tests.databases import with_parameters
 from tests.postgres.wire import Wire, tapped
 from tests.system.service import serving
 
-ROUNDS = 60  # nobody meets with one of two nodes alone in so many
+ROUNDS = 60  # in so many rounds both nodes are sure to be chosen
 
 
 def cut(node: Wire) -> None:
-    """Every connection through the node ends."""
+    """End every connection through the node."""
     for client in node.clients:
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
 
 
-def test_connections_are_spread_over_the_nodes_and_a_lost_node_is_done_without(database_url: str) -> None:
+def test_a_lost_node_costs_no_request(database_url: str) -> None:
     with tapped(database_url) as stays, contextlib.ExitStack() as life:
         goes = life.enter_context(tapped(database_url))
         hosts = ",".join(str(conninfo_to_dict(node.url)["host"]) for node in (stays, goes))

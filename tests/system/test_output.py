@@ -1,4 +1,4 @@
-"""A standard output that is gone, full, closed or stuck costs no answer, no worker, no stop and no exit code."""
+"""A standard output that is gone, full, closed or stuck costs no answer and no worker, and changes no exit code."""
 
 import contextlib
 from time import monotonic
@@ -17,7 +17,7 @@ STUCK = "> >(exec sleep 1000 >&- 2>&-)"
 
 
 def wait_until_served(client: httpx2.Client) -> None:
-    """Without an output nothing says when."""
+    """Poll until the service answers: without an output no line says when."""
     until = monotonic() + LINE_SECONDS
     while monotonic() < until:
         with contextlib.suppress(httpx2.TransportError):
@@ -36,7 +36,7 @@ def test_a_bad_standard_output_costs_nothing(database_url: str, output: str, wor
     command = ("bash", "-c", f"exec {TASKWARD} serve {output}")
     with Service(environment, command=command) as service, client_of(f"http://127.0.0.1:{port}") as client:
         wait_until_served(client)
-        for _ in range(200):  # whose lines are more than a pipe holds
+        for _ in range(200):  # more log lines than a pipe holds
             assert client.post("/v1/tasks", json=TASK).status_code == 201
         if workers > 1:
             replace_a_worker(service)

@@ -68,12 +68,12 @@ def test_without_a_password_nothing_passes(behind: tuple[Service, Address], cred
     service, proxy = behind
     request_id, answer = create(proxy, credentials + "X-User-Id: bob\r\n")
     assert answer.startswith("HTTP/1.1 401 ")
-    service.wait_for(create(proxy, AS_ALICE)[0])  # which would have come later
+    service.wait_for(create(proxy, AS_ALICE)[0])  # logged after anything of the refused one
     assert request_id not in "".join(service.lines)
 
 
 def create(proxy: Address, headers: str, trailer: str = "") -> tuple[str, str]:
-    """A request's id, and the answer to it; it has these headers, and after its body this trailer."""
+    """Send a request with these headers, and this trailer after its body. Returns its id and the answer."""
     request_id = uuid4().hex
     with socket.create_connection(proxy, PATIENCE_SECONDS) as connection:
         connection.sendall(
@@ -123,16 +123,16 @@ def test_a_refusal_reaches_a_client_behind_a_proxy(ports: tuple[int, int]) -> No
     passing_on = "client_max_body_size 0; proxy_request_buffering off;"
     with nginx(passing_on + two_instances(*ports)) as url:
         for _ in range(20):
-            with client_of(url) as client:  # nginx promises to keep the connection, and closes it nevertheless
+            with client_of(url) as client:  # nginx says that it keeps the connection, but closes it
                 answer = client.post(
                     "/v1/tasks", content=b" " * 5_000_000, headers={"Content-Type": "application/json"}
                 )
                 assert answer.status_code == 413
 
 
-def test_a_journey_behind_a_path_prefix_needs_no_knowledge_of_it(ports: tuple[int, int]) -> None:
+def test_the_service_works_behind_a_path_prefix(ports: tuple[int, int]) -> None:
     with nginx(COMPRESSING + two_instances(*ports, prefix=PREFIX)) as url, client_of(url) as client:
-        for _ in range(3):  # two stay, a page each
+        for _ in range(3):  # two remain, one for each page
             made = client.post(f"{PREFIX}v1/tasks", json=TASK)
         task = made.url.join(made.headers["location"])
         etag = client.get(task).headers["etag"]
@@ -146,7 +146,7 @@ def test_a_journey_behind_a_path_prefix_needs_no_knowledge_of_it(ports: tuple[in
 
 @pytest.fixture
 def compressed(ports: tuple[int, int]) -> Iterator[httpx2.Client]:
-    """A client of an nginx that compresses, since it was not told otherwise."""
+    """A client of an nginx that compresses: its configuration lacks the guide's `gzip off`."""
     guided = two_instances(*ports)
     unguided = re.sub(r" *gzip off;.*\n", "", guided)
     assert unguided != guided
@@ -154,7 +154,7 @@ def compressed(ports: tuple[int, int]) -> Iterator[httpx2.Client]:
         yield client
 
 
-def test_where_nginx_compresses_only_the_etag_in_the_body_fits(compressed: httpx2.Client) -> None:
+def test_after_compression_only_the_bodys_etag_matches(compressed: httpx2.Client) -> None:
     made = compressed.post("/v1/tasks", json=TASK)
     url = made.url.join(made.headers["location"])
     read = compressed.get(url)
@@ -164,7 +164,7 @@ def test_where_nginx_compresses_only_the_etag_in_the_body_fits(compressed: httpx
     assert compressed.patch(url, json={}, headers={"If-Match": etag}).status_code == 200
 
 
-def test_where_nginx_compresses_what_is_known_is_still_304(compressed: httpx2.Client) -> None:
+def test_after_compression_known_content_is_still_304(compressed: httpx2.Client) -> None:
     made = compressed.post("/v1/tasks", json=TASK)
     for url in (made.url, made.url.join(made.headers["location"])):
         weak = compressed.get(url).headers["etag"]

@@ -1,4 +1,4 @@
-"""A restart costs no request: what the kernel has accepted is answered, and two instances in turn are one service."""
+"""A restart costs no request: what the kernel has accepted is answered, and two instances can restart in turn."""
 
 import contextlib
 import http.client
@@ -38,7 +38,7 @@ def instance(database_url: str, port: int, **environment: str) -> Iterator[Servi
 @pytest.mark.parametrize(
     ("kept", "workers"), [(True, "1"), (False, "2")], ids=["connections kept", "one for each request"]
 )
-def test_two_instances_that_restart_in_turn_behind_nginx_fail_no_post(
+def test_restarting_two_instances_in_turn_fails_no_post(
     database_url: str, out_of_band: psycopg.Connection, workers: str, kept: bool
 ) -> None:
     ports = free_ports(2)
@@ -73,8 +73,8 @@ def test_two_instances_that_restart_in_turn_behind_nginx_fail_no_post(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_no_connection_that_was_accepted_is_reset(database_url: str, workers: str) -> None:
-    """A new one for each request, as fast as they can be made, until there are none any more."""
+def test_no_accepted_connection_is_reset(database_url: str, workers: str) -> None:
+    """Open a connection for each request, as fast as possible, until one is refused."""
     body = json.dumps(TASK)
     headers = {"X-User-Id": "alice", "Content-Type": "application/json"}
 
@@ -99,14 +99,14 @@ def test_no_connection_that_was_accepted_is_reset(database_url: str, workers: st
         assert sum(future.result() for future in posting) >= 100
 
 
-def test_a_kernel_that_refuses_the_filter_does_no_harm() -> None:
+def test_a_refused_socket_filter_does_no_harm() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)  # refused so, as newer ones do to all but root
+        listener.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)  # newer kernels refuse filters to all but root
         drop_new_connections(listener)
 
 
 def until_the_last(client: httpx2.Client, method: str, path: str) -> list[httpx2.Response]:
-    """The answers on one connection, one after the other, until one says that it is the last."""
+    """Repeat a request on one connection until an answer is the last. Returns all answers."""
     answers = [client.request(method, path, json=TASK)]
     while answers[-1].headers.get("connection") != "close":
         answers.append(client.request(method, path, json=TASK))
@@ -123,7 +123,7 @@ main()
 """
 
 
-def test_a_connection_at_rest_is_answered_once_more_and_told_to_close(database_url: str) -> None:
+def test_an_idle_connection_gets_one_last_answer(database_url: str) -> None:
     command = [sys.executable, "-c", PATIENT]
     with Service({"DATABASE_URL": database_url}, command=command) as service, service.wait_until_ready() as client:
         assert "connection" not in client.post("/v1/tasks", json=TASK).headers
@@ -136,7 +136,7 @@ def test_a_connection_at_rest_is_answered_once_more_and_told_to_close(database_u
         assert service.process.wait(PATIENCE_SECONDS) == 0
 
 
-def test_readiness_says_no_while_the_service_ends(database_url: str) -> None:
+def test_readiness_fails_while_the_service_stops(database_url: str) -> None:
     with serving(database_url) as (service, client):
         assert client.get("/health/ready").status_code == 200
         service.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What the database server is really sent while the service is used over HTTP, held to the rules for statements."""
+"""Checks the statements that the database server received, while the service was used over HTTP, against the rules."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from tests.system.service import TASK, run, serving
 OWNERS = ("ann", "Ann", "a nn", "ann%", "ann_", "ann'", 'ann"', "ann\\", "$1", "%(owner)s")
 STRANGER = "bob"
 CHANGES: dict[str, object] = {"title": f"{PLANTED} anew", "description": None, "completed": True}
-# How a change of many is counted. What stands inside is a statement like the others.
+# Counts a change of many tasks. The statement inside must follow the rules like any other.
 COUNTED = re.compile(
     r"WITH changed AS \((.*)\) SELECT changed\.user_id, count\(\*\) AS \w+ FROM changed"
     r" WHERE changed\.user_id = \$\d+::VARCHAR GROUP BY changed\.user_id"
@@ -36,16 +36,16 @@ LATER = "updated_at=greatest(now(), ((updated_at at time zone 'UTC') + interval 
 
 @dataclass
 class Journey:
-    """Requests of several users, one after the other, and the statements that each should come to."""
+    """Requests of several users, one at a time, and the statements that each should cause."""
 
     client: httpx2.Client
     owners: list[str] = field(default_factory=list)
-    """For each statement its owner, in the order in which they should be sent."""
+    """The owner of each expected statement, in order."""
     alike: list[tuple[str, slice, slice]] = field(default_factory=list)
-    """Of the statements those for a task of somebody else, and those for the same request on a task that never was."""
+    """For each request, its statements for another user's task and those for a task that never was."""
 
     def send(self, owner: str, request: str, body: object = None, *, then: int, by: int = 1, **headers: str) -> Any:
-        """What is answered, with the status `then`, `by` so many statements."""
+        """Send a request, and return the answer. Expects the status `then`, and this many statements: `by`."""
         method, _, path = request.partition(" ")
         given = {"X-User-Id": owner} | {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.client.request(method, f"/v1/tasks{path}", json=body, headers=given)
@@ -54,7 +54,7 @@ class Journey:
         return answer.json() | {"etag": answer.headers.get("etag")} if answer.content else None
 
     def live(self, owner: str) -> None:
-        """All that the API offers, on tasks of one's own."""
+        """Use all that the API offers, on the owner's tasks."""
         key = "the same for all"
         self.send(owner, "POST ", TASK, then=201, Idempotency_Key=key)
         self.send(owner, "POST ", TASK, then=200, by=2, Idempotency_Key=key)
@@ -76,7 +76,7 @@ class Journey:
             self.send(owner, f"PATCH /{task['id']}", changes, then=200, If_Match=etag)
         for name, (method, path, body) in ON_ONE.items():
             request = f"{method} /{task['id']}{path}"
-            why = 1 if name in READS else 2  # only after the fact may a second one ask
+            why = 1 if name in READS else 2  # a write that fails may ask for the reason
             self.send(owner, request, body, then=412, by=why, If_Match='"1"')
             etag = self.send(owner, f"GET /{task['id']}", then=200)["etag"]
             self.send(owner, request, body, then=204 if name == "delete" else 200, If_Match=etag)
@@ -84,7 +84,7 @@ class Journey:
         self.send(owner, "DELETE ?completed=true", then=200)
 
     def trespass(self, task: dict[str, Any]) -> None:
-        """All that can be asked of one task: of somebody else's, and of one that never was."""
+        """Send every request on one task: on another user's task, and on one that never was."""
         for name, (method, path, body) in ON_ONE.items():
             conditions = [{}, {"If_Match": "*"}, {"If_Match": task["etag"]}]
             conditions += [{"If_None_Match": task["etag"]}] if name in READS else []
@@ -111,7 +111,7 @@ def recorded() -> Iterator[Recorded]:
         folder = parent / "postgres"
         with embedded_postgres(folder) as url:
             assert run("migrate", DATABASE_URL=url).returncode == 0
-            with psycopg.connect(url, autocommit=True) as connection:  # so many that the server has to use its indexes
+            with psycopg.connect(url, autocommit=True) as connection:  # enough rows for the server to use its indexes
                 connection.execute(
                     "insert into tasks (user_id, title) select 'user ' || n % 50, 'x' from generate_series(1, 10000) n"
                 )
@@ -135,14 +135,14 @@ def test_each_operation_is_one_statement_that_binds_its_owner(recorded: Recorded
 
 
 def test_nothing_else_is_sent(recorded: Recorded) -> None:
-    """No BEGIN, no COMMIT, no SET, no temporary table: what is not on tasks are two questions at the start."""
+    """No BEGIN, COMMIT, SET or temporary table: only two queries at the start are not on tasks."""
     probe, readiness = sorted(set(recorded.besides), key=len)
     assert probe == "select pg_backend_pid()"
     assert re.sub(r"\$\d+", "%", readiness) == re.sub(r"%\(\w+\)s", "%", FACTS.text)
 
 
 def faults_of(sql: str) -> Iterator[str]:
-    """What a distributed PostgreSQL would refuse, or would have to ask more than one of its servers for."""
+    """Yield what a distributed PostgreSQL would refuse, or would need several of its servers for."""
     sql = COUNTED.sub(r"\1", sql)
     rest = sql.replace(LATER, "")
     if not re.match("SELECT|INSERT|UPDATE|DELETE", sql):
@@ -190,11 +190,11 @@ def test_every_statement_can_be_sent_to_a_distributed_database(recorded: Recorde
         "WITH x AS (DELETE FROM tasks WHERE tasks.user_id = $1) SELECT 1",
     ],
 )
-def test_the_rules_would_notice(sql: str) -> None:
+def test_the_rules_notice_violations(sql: str) -> None:
     assert list(faults_of(sql))
 
 
-def test_another_users_task_and_none_take_the_same_statements(recorded: Recorded) -> None:
+def test_foreign_and_missing_tasks_take_the_same_statements(recorded: Recorded) -> None:
     sql = [statement.sql for statement in recorded.on_tasks]
     assert len(recorded.journey.alike) == 3 * len(ON_ONE) + len(READS)
     for name, foreign, missing in recorded.journey.alike:
@@ -202,8 +202,8 @@ def test_another_users_task_and_none_take_the_same_statements(recorded: Recorded
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-def test_another_users_task_and_none_take_the_same_work(recorded: Recorded, mode: str) -> None:
-    """But for the row itself: it is found by its id, and the owner's filter takes it away."""
+def test_foreign_and_missing_tasks_take_the_same_work(recorded: Recorded, mode: str) -> None:
+    """Except for the row itself: it is found by its id, and removed by the owner's filter."""
     with embedded_postgres(recorded.folder) as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute("select set_config('plan_cache_mode', %s, false)", [mode])
         for name, *slices in recorded.journey.alike:
@@ -214,7 +214,7 @@ def test_another_users_task_and_none_take_the_same_work(recorded: Recorded, mode
 
 
 def without_the_row(plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan without the id asked for, and without whether there was something to take away."""
+    """Return the plan without the requested id and the number of removed rows."""
     steps = [without_the_row(step) for step in plan.get("Plans", ())]
     facts = {name: ID.sub("id", str(fact)) for name, fact in plan.items() if name not in {"Plans", REMOVED}}
     return {**facts, "Plans": steps}

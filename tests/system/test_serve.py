@@ -1,4 +1,4 @@
-"""`taskward serve` as a process: what it has acknowledged it keeps, and it outlives its database's absence."""
+"""`taskward serve` as a process: acknowledged tasks survive a kill, and the service survives a lost database."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ from adapters.embedded_postgres import embedded_postgres
 from tests.planted import PLANTED
 from tests.system.service import PATIENCE_SECONDS, TASK, Service, run, serving
 
-EACH_ON_ITS_OWN = {"Connection": "close"}
+NEW_CONNECTION = {"Connection": "close"}
 """So that the next request may reach the other worker."""
 WRITERS = 4
 WRITES_BEFORE_THE_KILL = 50
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_after_a_restart(database_url: str) -> None:
+def test_acknowledged_tasks_survive_a_kill(database_url: str) -> None:
     acknowledged: list[str] = []
     enough = threading.Semaphore(0)
 
@@ -53,7 +53,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_a_restart(database_u
             assert client.get(f"/v1/tasks/{task['id']}", headers=user).json() == task
 
 
-def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server_folder: Path) -> None:
+def test_the_service_recovers_from_a_lost_database(server_folder: Path) -> None:
     with contextlib.ExitStack() as cleanup:
         with embedded_postgres(server_folder) as url:
             assert run("migrate", DATABASE_URL=url).returncode == 0
@@ -73,38 +73,38 @@ def test_a_lost_database_is_answered_503_and_served_again_when_it_is_back(server
     assert [len(service.events(f"database {change}")) for change in ("lost", "regained")] == [1, 1]
 
 
-def test_each_of_two_workers_tells_once_that_the_database_is_lost_and_regained(server_folder: Path) -> None:
+def test_each_worker_logs_database_loss_and_return_once(server_folder: Path) -> None:
     with contextlib.ExitStack() as cleanup:
         with embedded_postgres(server_folder) as url:
             assert run("migrate", DATABASE_URL=url).returncode == 0
             service, client = cleanup.enter_context(serving(url, WORKERS="2"))
             service.wait_for('"ready"')
-        until_both_tell(service, client, "database lost")
+        wait_until_both_log(service, client, "database lost")
         with embedded_postgres(server_folder):
-            until_both_tell(service, client, "database regained")
+            wait_until_both_log(service, client, "database regained")
             assert service.end() == 0
     assert [len(service.events(f"database {change}")) for change in ("lost", "regained")] == [2, 2]
 
 
-def until_both_tell(service: Service, client: httpx2.Client, event: str) -> None:
+def wait_until_both_log(service: Service, client: httpx2.Client, event: str) -> None:
     until = monotonic() + PATIENCE_SECONDS
     while len(service.events(event)) < 2:
         assert monotonic() < until, service.lines
-        client.get("/v1/tasks", headers=EACH_ON_ITS_OWN)
-    for _ in range(20):  # of which neither has anything more to tell
-        client.get("/v1/tasks", headers=EACH_ON_ITS_OWN)
+        client.get("/v1/tasks", headers=NEW_CONNECTION)
+    for _ in range(20):  # which neither worker may log again
+        client.get("/v1/tasks", headers=NEW_CONNECTION)
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_signal_to_stop_is_obeyed_with_exit_code_0(database_url: str, by: signal.Signals, workers: str) -> None:
+def test_a_stop_signal_gives_exit_code_0(database_url: str, by: signal.Signals, workers: str) -> None:
     with serving(database_url, WORKERS=workers) as (service, client):
         assert client.get("/health/ready").status_code == 200
         assert service.end(by) == 0
     assert service.events("stopped")
 
 
-def test_every_line_is_json_and_requests_are_tied_to_their_operations(database_url: str) -> None:
+def test_json_logs_tie_operations_to_their_request(database_url: str) -> None:
     with serving(database_url) as (service, client):
         client.post("/v1/tasks", json=TASK, headers={"X-Request-Id": "tie-1"})
         service.end()
@@ -115,16 +115,16 @@ def test_every_line_is_json_and_requests_are_tied_to_their_operations(database_u
     assert request["duration_ms"] > 0
 
 
-def test_a_start_from_another_folder_is_the_same(database_url: str, tmp_path: Path) -> None:
+def test_the_service_starts_from_any_folder(database_url: str, tmp_path: Path) -> None:
     with Service({"DATABASE_URL": database_url}, cwd=tmp_path) as service, service.wait_until_ready() as client:
         assert client.get("/health/ready").status_code == 200
 
 
-def test_the_console_form_is_for_eyes(database_url: str) -> None:
+def test_the_console_format_is_not_json(database_url: str) -> None:
     with Service({"DATABASE_URL": database_url, "LOG_FORMAT": "console"}) as service:
         assert "{" not in service.wait_for(" ready ")
 
 
-def test_a_test_whose_service_tells_what_was_planted_fails() -> None:
+def test_planted_text_in_the_output_fails_a_test() -> None:
     with pytest.raises(AssertionError, match=PLANTED), Service({}, command=("echo", PLANTED)) as service:
         service.wait_for(PLANTED)

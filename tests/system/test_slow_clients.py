@@ -1,4 +1,4 @@
-"""No client holds a connection for long that it makes no use of, nor more than one answer that it does not read."""
+"""No client can hold an unused connection for long, nor more than one answer that it does not read."""
 
 import contextlib
 import json
@@ -66,13 +66,13 @@ def _wait_until_dropped(service: Service, connection: socket.socket) -> None:
         assert monotonic() < until, "it is held"
 
 
-def test_a_silent_connection_is_closed_without_a_word(connection: socket.socket) -> None:
+def test_a_silent_connection_is_closed_without_an_answer(connection: socket.socket) -> None:
     assert read_to_end(connection) == b""
 
 
 @pytest.mark.parametrize("before", [b"", LIVE])
 @pytest.mark.parametrize("rest", [b"G", LIVE[:-2], b"\r\n", HEAD + b"Content-Length: 100\r\n\r\n"])
-def test_a_request_that_comes_too_slowly_is_answered_408(connection: socket.socket, before: bytes, rest: bytes) -> None:
+def test_a_slow_request_is_answered_408(connection: socket.socket, before: bytes, rest: bytes) -> None:
     expected = [408]
     if before:
         connection.sendall(before)
@@ -82,12 +82,12 @@ def test_a_request_that_comes_too_slowly_is_answered_408(connection: socket.sock
     assert statuses(read_to_end(connection)) == [408]
 
 
-def test_a_request_that_was_begun_with_another_has_as_little_time(connection: socket.socket) -> None:
+def test_a_pipelined_request_has_no_more_time(connection: socket.socket) -> None:
     connection.sendall(LIVE + b"GET")
     assert statuses(read_to_end(connection)) == [200, 408]
 
 
-def test_a_byte_now_and_then_buys_no_time(connection: socket.socket) -> None:
+def test_occasional_bytes_do_not_extend_the_deadline(connection: socket.socket) -> None:
     connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
     until = monotonic() + PATIENCE_SECONDS
     while not select.select([connection], [], [], 0.02)[0]:
@@ -96,7 +96,7 @@ def test_a_byte_now_and_then_buys_no_time(connection: socket.socket) -> None:
     assert statuses(read_to_end(connection)) == [408]
 
 
-def test_a_body_that_comes_too_slowly_is_a_problem_of_its_own(database_url: str) -> None:
+def test_a_slow_body_is_answered_408(database_url: str) -> None:
     with _serving(database_url, _impatient(20, 0.3)) as (_, address), connected(address) as connection:
         connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
         answer = read_one(connection)
@@ -127,7 +127,7 @@ LIST = b"GET /v1/tasks?limit=200 HTTP/1.1\r\nHost: x\r\nX-User-Id: reader\r\n\r\
 
 @pytest.fixture
 def many_megabytes(out_of_band: psycopg.Connection) -> int:
-    """How long the answer to LIST is at least."""
+    """Store tasks for a long answer to LIST. Returns its least length in bytes."""
     out_of_band.execute(
         "insert into tasks (user_id, title, description) select 'reader', %s, repeat(%s, 10000)"
         " from generate_series(1, 200) on conflict do nothing",
@@ -138,7 +138,7 @@ def many_megabytes(out_of_band: psycopg.Connection) -> int:
 
 @contextmanager
 def _unread(address: Address, sent: bytes) -> Iterator[socket.socket]:
-    """A connection whose client reads nothing of a long answer."""
+    """Yield a connection whose client reads nothing of a long answer."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE_SECONDS)
@@ -161,7 +161,7 @@ def test_a_client_that_does_not_read_is_dropped(database_url: str, many_megabyte
     assert received < many_megabytes
 
 
-def test_no_request_is_begun_before_the_answer_to_the_last_is_read(database_url: str, many_megabytes: int) -> None:
+def test_unread_answers_delay_the_next_request(database_url: str, many_megabytes: int) -> None:
     with serving(database_url) as (service, client), _unread(_address(client), LIST * 2) as connection:
         while not (begun := _listed(service)):
             assert client.get("/health/live").status_code == 200
@@ -179,13 +179,13 @@ def _listed(service: Service) -> int:
     return sum(event["user_id"] == "reader" for event in service.events("database"))
 
 
-def test_a_connection_at_rest_is_kept_as_long_as_the_operator_says(database_url: str) -> None:
+def test_idle_connections_last_for_keep_alive_seconds(database_url: str) -> None:
     with serving(database_url, KEEP_ALIVE_SECONDS="1") as (_, client), connected(_address(client)) as connection:
         connection.sendall(LIVE)
         assert statuses(read_to_end(connection)) == [200]
 
 
-def test_at_the_limit_of_descriptors_one_line_says_so(database_url: str) -> None:
+def test_the_descriptor_limit_is_logged_once(database_url: str) -> None:
     command = ["/bin/sh", "-c", 'ulimit -n 200; exec "$0" serve', TASKWARD]
     with _serving(database_url, command) as (service, address), contextlib.ExitStack() as connections:
         for _ in range(250):
@@ -203,7 +203,7 @@ def _is_answered(address: Address) -> bool:
     return False
 
 
-def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(database_url: str) -> None:
+def test_the_soft_descriptor_limit_is_raised(database_url: str) -> None:
     command = ["/bin/sh", "-c", 'ulimit -Sn 200; exec "$0" serve', TASKWARD]
     with _serving(database_url, command) as (service, _):
         soft, hard = psutil.Process(service.process.pid).rlimit(psutil.RLIMIT_NOFILE)

@@ -21,18 +21,18 @@ from tests.system.service import TASK, Service, assert_refused, run, serving
 WAITING = ["waiting for the database"]
 
 
-def test_of_the_ten_seconds_that_a_start_may_take_some_are_left_to_load_the_program() -> None:
+def test_waiting_for_the_database_leaves_time_to_load() -> None:
     assert START_PATIENCE_SECONDS <= 7
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
-def test_a_server_that_takes_logins_and_is_silent_does_not_hold_up_the_start(database_url: str, command: str) -> None:
+def test_a_silent_server_does_not_block_the_start(database_url: str, command: str) -> None:
     with tapped(database_url) as wire:
         wire.is_mute = True
         assert_refused(run(command, DATABASE_URL=wire.url), "cannot be reached: there is no answer")
 
 
-def test_a_lock_on_the_revision_does_not_hold_up_the_start(database_url: str, out_of_band: psycopg.Connection) -> None:
+def test_a_locked_revision_does_not_block_the_start(database_url: str, out_of_band: psycopg.Connection) -> None:
     with out_of_band.transaction():
         out_of_band.execute("lock table alembic_version")
         assert_refused(run("serve", DATABASE_URL=database_url), "no answer")
@@ -46,22 +46,22 @@ def migrated_url(empty_database_url: str) -> str:
 
 @pytest.fixture
 def stranger_url(migrated_url: str, out_of_band: psycopg.Connection) -> Iterator[str]:
-    """For a role that has been granted nothing."""
+    """The URL for a role without any grants."""
     name = str(conninfo_to_dict(migrated_url)["dbname"]).replace("test", "stranger")
     out_of_band.execute(sql.SQL("create role {} login password 'x'").format(sql.Identifier(name)))
-    yield with_parameters(migrated_url, user=name, password="x")  # noqa: S106 - for the test alone
+    yield with_parameters(migrated_url, user=name, password="x")  # noqa: S106 - for this test only
     out_of_band.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
-def test_a_role_without_its_grants_is_told_which(stranger_url: str) -> None:
+def test_a_missing_grant_is_named(stranger_url: str) -> None:
     assert_refused(run("serve", DATABASE_URL=stranger_url), "permission denied for table alembic_version")
 
 
-def test_a_database_that_spells_dates_in_another_way_is_refused(migrated_url: str) -> None:
+def test_a_database_with_another_datestyle_is_refused(migrated_url: str) -> None:
     assert_refused(run("serve", DATABASE_URL=with_parameters(migrated_url, options="-c datestyle=German")), "DateStyle")
 
 
-def test_the_environments_encoding_is_none_of_its_business(database_url: str) -> None:
+def test_pgclientencoding_is_ignored(database_url: str) -> None:
     with serving(database_url, PGCLIENTENCODING="latin1") as (_, client):
         task = TASK | {"title": f"{PLANTED} \U0001f95b"}
         assert client.post("/v1/tasks", json=task).json()["title"] == task["title"]
@@ -78,11 +78,11 @@ def test_the_environments_encoding_is_none_of_its_business(database_url: str) ->
     ],
     ids=" ".join,
 )
-def test_what_libpq_does_not_take_is_told_at_once(database_url: str, parameters: dict[str, str]) -> None:
+def test_parameters_that_libpq_refuses_are_reported_at_once(database_url: str, parameters: dict[str, str]) -> None:
     assert_refused(run("serve", DATABASE_URL=with_parameters(database_url, **parameters)), "cannot be reached")
 
 
-def test_a_host_of_the_database_that_is_not_found_is_told() -> None:
+def test_an_unknown_database_host_is_named() -> None:
     ended = run("serve", DATABASE_URL="postgresql://user@nowhere.invalid/tasks")
     assert ended.returncode != 0
     assert ended.stderr.startswith(
@@ -91,7 +91,7 @@ def test_a_host_of_the_database_that_is_not_found_is_told() -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_schema_that_is_newer_than_the_release_is_served_and_not_migrated(migrated_url: str) -> None:
+def test_a_newer_schema_is_served_but_not_migrated(migrated_url: str) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '9999'")
     with serving(migrated_url) as (_, client):
@@ -102,7 +102,7 @@ def test_a_schema_that_is_newer_than_the_release_is_served_and_not_migrated(migr
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_host_that_is_no_name_is_told(database_url: str) -> None:
+def test_an_invalid_host_is_reported(database_url: str) -> None:
     ended = run("serve", DATABASE_URL=database_url, HOST="a..b")
     assert ended.returncode != 0
     assert ended.stderr.startswith("taskward: HOST, PORT: cannot listen on a..b")
@@ -116,7 +116,7 @@ def test_each_of_two_workers_serves(database_url: str) -> None:
     assert len(service.events("stopped")) == 2
 
 
-def test_workers_do_not_outlive_the_process_that_has_started_them(database_url: str) -> None:
+def test_workers_do_not_outlive_their_supervisor(database_url: str) -> None:
     with Service({"DATABASE_URL": database_url, "WORKERS": "2"}) as service, service.wait_until_ready():
         service.wait_for('"ready"')
         service.process.kill()
@@ -124,10 +124,10 @@ def test_workers_do_not_outlive_the_process_that_has_started_them(database_url: 
             service.wait_for('"stopped"')
 
 
-def _toggle_that_waits(
+def _blocked_toggle(
     pool: ThreadPoolExecutor, client: httpx2.Client, task_id: str, holder: psycopg.Connection
 ) -> Future[httpx2.Response]:
-    """A request that the server has begun and that waits for the holder's transaction."""
+    """Start a request that waits in the database for the holder's transaction."""
     holder.execute("select 1 from tasks where id = %s for update", [task_id])
     waiting = pool.submit(client.post, f"/v1/tasks/{task_id}/toggle")
     while holder.execute("select 1 from pg_locks where not granted").fetchone() is None:
@@ -140,13 +140,11 @@ PATIENT = {"SHUTDOWN_GRACE_SECONDS": "3600", "DATABASE_DEADLINE_SECONDS": "300"}
 
 
 @both_ways_to_serve
-def test_a_request_in_flight_is_finished_before_the_end(
-    database_url: str, out_of_band: psycopg.Connection, workers: str
-) -> None:
+def test_a_stop_finishes_requests_in_flight(database_url: str, out_of_band: psycopg.Connection, workers: str) -> None:
     with serving(database_url, WORKERS=workers, **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
-            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            waiting = _blocked_toggle(pool, client, task["id"], out_of_band)
             service.process.send_signal(signal.SIGTERM)
             service.wait_for("Waiting for connections to close")
         assert waiting.result().status_code == 200
@@ -154,27 +152,25 @@ def test_a_request_in_flight_is_finished_before_the_end(
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGHUP])
-def test_a_terminals_signal_to_all_processes_is_no_second(
+def test_a_terminals_signal_to_the_group_counts_once(
     database_url: str, out_of_band: psycopg.Connection, by: signal.Signals
 ) -> None:
     with serving(database_url, WORKERS="2", **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
-            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            waiting = _blocked_toggle(pool, client, task["id"], out_of_band)
             os.killpg(service.process.pid, by)
             service.wait_for("Waiting for connections to close")
         assert waiting.result().status_code == 200
         assert service.process.wait() == 0
 
 
-def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
-    database_url: str, out_of_band: psycopg.Connection
-) -> None:
+def test_a_request_beyond_the_grace_changes_nothing(database_url: str, out_of_band: psycopg.Connection) -> None:
     settings = {"SHUTDOWN_GRACE_SECONDS": "1", "DATABASE_DEADLINE_SECONDS": "300"}
     with serving(database_url, **settings) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
-            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            waiting = _blocked_toggle(pool, client, task["id"], out_of_band)
             assert service.end() == 0
             answer = waiting.result()
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:taskward:problem:database-unavailable")
@@ -184,15 +180,15 @@ def test_a_request_that_outlasts_the_grace_is_answered_and_never_carried_out(
 
 @both_ways_to_serve
 @pytest.mark.parametrize("signals", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
-def test_a_second_signal_ends_it_at_once_and_the_exit_code_tells(
+def test_a_second_signal_kills_the_service_at_once(
     database_url: str, out_of_band: psycopg.Connection, signals: tuple[signal.Signals, signal.Signals], workers: str
 ) -> None:
     with serving(database_url, WORKERS=workers, **PATIENT) as (service, client), ThreadPoolExecutor() as pool:
         task = client.post("/v1/tasks", json=TASK).json()
         with out_of_band.transaction():
-            waiting = _toggle_that_waits(pool, client, task["id"], out_of_band)
+            waiting = _blocked_toggle(pool, client, task["id"], out_of_band)
             service.process.send_signal(signals[0])
             service.wait_for("Waiting for connections to close")
             assert service.end(signals[1]) == -signals[1]
-        with pytest.raises((httpx2.NetworkError, httpx2.RemoteProtocolError)):  # it is broken off
+        with pytest.raises((httpx2.NetworkError, httpx2.RemoteProtocolError)):  # the connection is cut
             waiting.result()

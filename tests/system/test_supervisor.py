@@ -21,17 +21,17 @@ TWO = {"WORKERS": "2"}
 
 
 def workers_of(service: Service) -> list[psutil.Process]:
-    """Those that serve; the library's own helper is none."""
+    """Return the worker processes, without multiprocessing's own helper process."""
     workers = []
     for child in psutil.Process(service.process.pid).children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # it ends while it is looked at
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
             if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline()):
                 workers.append(child)
     return workers
 
 
 def program(folder: Path, worker: str = "") -> tuple[str, ...]:
-    """The command out of a copy of the sources in this folder; its workers begin with these statements."""
+    """Return a command that runs a copy of the sources in this folder. Its workers run these statements first."""
     for package in ("domain", "adapters", "entrypoints", "migrations"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     module = folder / "entrypoints" / "processes" / "worker.py"
@@ -41,7 +41,7 @@ def program(folder: Path, worker: str = "") -> tuple[str, ...]:
     return (sys.executable, str(script), "serve")
 
 
-def test_a_worker_that_dies_is_replaced_and_said_so(database_url: str) -> None:
+def test_a_dead_worker_is_logged_and_replaced(database_url: str) -> None:
     with serving(database_url, **TWO) as (service, client):
         service.wait_for('"ready"')
         workers_of(service)[0].kill()
@@ -51,7 +51,7 @@ def test_a_worker_that_dies_is_replaced_and_said_so(database_url: str) -> None:
         assert service.end() == 0
 
 
-def test_workers_that_die_at_start_end_the_service_with_exit_code_1(database_url: str, tmp_path: Path) -> None:
+def test_workers_that_die_at_start_end_the_service(database_url: str, tmp_path: Path) -> None:
     command = program(tmp_path, "import os\nos._exit(9)\n")
     with Service({"DATABASE_URL": database_url} | TWO, command=command) as service:
         service.wait_for('"workers do not start"')
@@ -59,7 +59,7 @@ def test_workers_that_die_at_start_end_the_service_with_exit_code_1(database_url
     assert {event["exit_code"] for event in service.events("worker ended")} == {9}
 
 
-def test_a_supervisor_whose_program_is_gone_still_serves_and_obeys(database_url: str, tmp_path: Path) -> None:
+def test_the_service_survives_deletion_of_its_program(database_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "program"
     folder.mkdir()
     with Service({"DATABASE_URL": database_url} | TWO, command=program(folder), cwd=folder) as service:
@@ -74,7 +74,7 @@ def test_a_supervisor_whose_program_is_gone_still_serves_and_obeys(database_url:
         assert service.end() == 0
 
 
-def test_a_deleted_folder_stops_no_replacement(database_url: str, tmp_path: Path) -> None:
+def test_workers_are_replaced_in_a_deleted_folder(database_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "release"
     folder.mkdir()
     with Service({"DATABASE_URL": database_url} | TWO, cwd=folder) as service, service.wait_until_ready() as client:
@@ -86,7 +86,7 @@ def test_a_deleted_folder_stops_no_replacement(database_url: str, tmp_path: Path
         assert service.end() == 0
 
 
-def test_a_lack_of_descriptors_is_survived(database_url: str) -> None:
+def test_a_supervisor_without_free_descriptors_recovers(database_url: str) -> None:
     with serving(database_url, **TWO) as (service, client):
         service.wait_for('"ready"')
         supervisor = psutil.Process(service.process.pid)
@@ -115,8 +115,8 @@ BOUNDS = {"supervisor.py": "HUNG_SECONDS: Final = 60.0", "worker.py": "BEAT_SECO
 
 
 def impatient(folder: Path) -> tuple[str, ...]:
-    """The command with bounds that a test can wait for: of three seconds instead of a minute."""
-    command = program(folder, "import time\ntime.sleep(4)  # longer than the bound, which is not for starts\n")
+    """Return the command with a limit that a test can wait for: three seconds instead of a minute."""
+    command = program(folder, "import time\ntime.sleep(4)  # longer than the limit, which does not apply to starts\n")
     for (name, bound), seconds in zip(BOUNDS.items(), ("3.0", "0.2"), strict=True):
         file = folder / "entrypoints" / "processes" / name
         assert file.read_text().count(bound) == 1
@@ -124,7 +124,7 @@ def impatient(folder: Path) -> tuple[str, ...]:
     return command
 
 
-def test_a_hung_worker_is_replaced_a_slow_one_not(database_url: str, tmp_path: Path) -> None:
+def test_a_hung_worker_is_replaced_not_a_slow_start(database_url: str, tmp_path: Path) -> None:
     with Service({"DATABASE_URL": database_url} | TWO, command=impatient(tmp_path)) as service:
         service.wait_until_ready().close()
         service.wait_for('"ready"')
@@ -137,7 +137,7 @@ def test_a_hung_worker_is_replaced_a_slow_one_not(database_url: str, tmp_path: P
         assert service.end() == 0
 
 
-def test_the_workers_have_the_settings_of_the_start(database_url: str, tmp_path: Path) -> None:
+def test_replaced_workers_keep_the_settings_of_the_start(database_url: str, tmp_path: Path) -> None:
     env_file = tmp_path / "settings"
     env_file.write_text(f"DATABASE_URL={database_url}\nUSER_ID_HEADER=X-Before\nWORKERS=2\n")
     with Service({"ENV_FILE": str(env_file)}) as service, service.wait_until_ready() as client:
@@ -151,7 +151,7 @@ def test_the_workers_have_the_settings_of_the_start(database_url: str, tmp_path:
         assert client.post("/v1/tasks", json=TASK, headers={"X-Before": "alice"}).status_code == 201
 
 
-def test_settings_out_of_a_pipe_reach_every_worker_and_no_environment(database_url: str, tmp_path: Path) -> None:
+def test_settings_from_a_pipe_enter_no_environment(database_url: str, tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     secrets.write_text(f"DATABASE_URL={database_url}\nWORKERS=2\nUSER_ID_HEADER=X-Secret\n")
     command = ("bash", "-c", f"ENV_FILE=<(cat {secrets}) exec {TASKWARD} serve")
@@ -162,7 +162,7 @@ def test_settings_out_of_a_pipe_reach_every_worker_and_no_environment(database_u
         assert service.end() == 0
 
 
-def test_log_rotations_signals_to_all_processes_end_none(database_url: str) -> None:
+def test_log_rotation_signals_end_no_process(database_url: str) -> None:
     with serving(database_url, **TWO) as (service, client):
         service.wait_for('"ready"')
         for number in (signal.SIGUSR1, signal.SIGUSR2):
@@ -173,7 +173,7 @@ def test_log_rotations_signals_to_all_processes_end_none(database_url: str) -> N
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_under_nohup_a_closed_terminal_ends_nothing(database_url: str, workers: str) -> None:
+def test_a_service_under_nohup_survives_a_closed_terminal(database_url: str, workers: str) -> None:
     command = ("bash", "-c", f"trap '' HUP; exec {TASKWARD} serve")
     with Service({"DATABASE_URL": database_url, "WORKERS": workers}, command=command) as service:
         client = service.wait_until_ready()
@@ -183,8 +183,8 @@ def test_under_nohup_a_closed_terminal_ends_nothing(database_url: str, workers: 
         assert service.end() == 0
 
 
-def test_a_first_process_obeys_a_signal_while_it_loads(database_url: str) -> None:
-    """In a container, whose first process ignores what it has no handler for: before Python runs, nobody has one."""
+def test_process_1_obeys_a_signal_while_loading(database_url: str) -> None:
+    """A container's process 1 ignores signals without a handler, and has none before Python runs. So repeat it."""
     namespace = ["unshare", "--pid", "--fork", "--kill-child"]
     if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user may not make a PID namespace")
@@ -201,7 +201,7 @@ def test_a_first_process_obeys_a_signal_while_it_loads(database_url: str) -> Non
 
 
 def children_of(pid: int) -> list[psutil.Process]:
-    """Once there are any that have become the program."""
+    """Return the child processes, once any runs the program."""
     until = monotonic() + PATIENCE_SECONDS
     while monotonic() < until:
         children = [child for child in psutil.Process(pid).children() if "taskward" in " ".join(child.cmdline())]
@@ -220,7 +220,7 @@ APPLICATION = {"fastapi", "starlette", "uvicorn", "dependency_injector", "adapte
 
 
 def loaded_by(*command: str, ready: str | None = "ready", **environment: str) -> set[str]:
-    """The modules of the process that was started, as it ends."""
+    """Run this command, and return the modules that its first process has loaded at its end."""
     with Service(environment, command=(sys.executable, "-c", SHOWING, *command)) as service:
         if ready:
             service.wait_for(ready)
@@ -263,5 +263,5 @@ def test_the_command_line_loads_next_to_nothing() -> None:
     assert {"pydantic", "structlog", "psycopg", "asyncio"} & set(loaded) == set()
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert run("--version").stdout == f"taskward {version('taskward')}\n"

@@ -1,4 +1,4 @@
-"""Telemetry as a collector gets it: off unless OpenTelemetry's variables ask for it, and never a word of the users'."""
+"""Telemetry as a collector receives it: off unless OpenTelemetry's variables ask for it, and without user data."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ CANCEL = (
 
 @dataclass
 class Watched:
-    """A service that has ended, and what it has exported."""
+    """A service that has stopped, and what it exported."""
 
     collector: Collector
     task_id: str
@@ -40,7 +40,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(database_url: str) -> Iterator[Watched]:
-    """It made a task, met a locked row, refused a request for want of room, and others that were not right."""
+    """It created a task, met a locked row, refused a request because the queue was full, and refused invalid ones."""
     with collecting() as collector, ThreadPoolExecutor() as pool, psycopg.connect(database_url) as other:
         asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, "FASTAPI_OTEL_AUTO_CONFIGURE": "true"}
         with serving(database_url, **ONE_AT_A_TIME, **BY_THE_END, **asked) as (service, client):
@@ -119,7 +119,7 @@ def test_each_request_and_each_operation_has_one_span(watched: Watched) -> None:
     )
 
 
-def test_a_missing_task_is_no_failure_of_an_operation(watched: Watched) -> None:
+def test_a_missing_task_is_no_failed_operation(watched: Watched) -> None:
     span = next(each for each in watched.collector.spans_named("get tasks") if not rows(each))
     assert attributes(span.attributes)["taskward.outcome"] == "not_found"
     assert span.status.code == Status.STATUS_CODE_UNSET
@@ -168,18 +168,18 @@ def test_refusals_are_counted(watched: Watched) -> None:
     assert [point.as_int for point in watched.collector.points("taskward.refusals").values()] == [1]
 
 
-def test_nothing_of_the_users_is_exported(watched: Watched) -> None:
+def test_no_user_data_are_exported(watched: Watched) -> None:
     everything = b"".join(body for _, body in watched.collector.received)
     for private in (PLANTED, USER["X-User-Id"], watched.task_id):
         assert private.encode() not in everything
 
 
-def test_spans_and_metrics_are_exported_and_nothing_else(watched: Watched) -> None:
+def test_only_spans_and_metrics_are_exported(watched: Watched) -> None:
     assert {path for path, _ in watched.collector.received} == {"/v1/traces", "/v1/metrics"}
     assert watched.collector.scopes() == {"taskward"}
 
 
-def test_the_version_is_the_same_wherever_it_shows(watched: Watched) -> None:
+def test_the_version_is_the_same_everywhere(watched: Watched) -> None:
     exported = {(resource["service.name"], resource["service.version"]) for resource in watched.collector.resources()}
     assert exported == {("taskward", version("taskward"))}
     assert watched.versions == {version("taskward")}
@@ -198,7 +198,7 @@ def rows(span: Span) -> int:
     return found
 
 
-def test_each_worker_has_an_identity_of_its_own(database_url: str, collector: Collector) -> None:
+def test_each_worker_has_its_own_instance_id(database_url: str, collector: Collector) -> None:
     asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address}
     with serving(database_url, WORKERS="2", **asked) as (service, _):
         service.wait_for('"ready"')
@@ -206,7 +206,7 @@ def test_each_worker_has_an_identity_of_its_own(database_url: str, collector: Co
     assert len({resource["service.instance.id"] for resource in collector.resources()}) == 2
 
 
-def test_a_collector_that_does_not_answer_cannot_hold_up_the_end(database_url: str, collector: Collector) -> None:
+def test_a_silent_collector_cannot_delay_the_stop(database_url: str, collector: Collector) -> None:
     collector.answers.clear()
     asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
     with serving(database_url, SHUTDOWN_GRACE_SECONDS="1", **AT_ONCE, **asked) as (service, client):
@@ -216,7 +216,7 @@ def test_a_collector_that_does_not_answer_cannot_hold_up_the_end(database_url: s
         assert service.end() == 0
 
 
-def test_a_collector_that_is_not_there_costs_no_answer(database_url: str) -> None:
+def test_a_missing_collector_costs_no_answer(database_url: str) -> None:
     asked = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
     with serving(database_url, SHUTDOWN_GRACE_SECONDS="1", **AT_ONCE, **asked) as (service, client):
         assert client.post("/v1/tasks", json=TASK).status_code == 201
@@ -226,9 +226,7 @@ def test_a_collector_that_is_not_there_costs_no_answer(database_url: str) -> Non
 
 
 @pytest.mark.parametrize("signal", ["traces", "metrics"])
-def test_the_environment_leaves_out_a_signal_and_names_the_service(
-    database_url: str, collector: Collector, signal: str
-) -> None:
+def test_the_environment_can_leave_out_a_signal(database_url: str, collector: Collector, signal: str) -> None:
     asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, "OTEL_SERVICE_NAME": "ours"}
     asked[f"OTEL_{signal.upper()}_EXPORTER"] = "none"
     with serving(database_url, **asked) as (service, client):
@@ -251,7 +249,7 @@ def test_a_refused_variable_ends_the_start(database_url: str, variable: str, val
     assert_refused(ended, "OTEL_", reason, logged=["listening"])
 
 
-def test_asked_for_without_the_extra_it_says_so_once(database_url: str, tmp_path: Path) -> None:
+def test_a_missing_telemetry_extra_is_logged_once(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['opentelemetry.exporter'] = None\n")
     asked = {"OTEL_TRACES_EXPORTER": "otlp", "PYTHONPATH": str(tmp_path)}
     with serving(database_url, **asked) as (service, client):
@@ -262,7 +260,7 @@ def test_asked_for_without_the_extra_it_says_so_once(database_url: str, tmp_path
     ]
 
 
-def test_unless_it_is_asked_for_nothing_of_it_is_loaded(database_url: str) -> None:
+def test_telemetry_is_loaded_only_if_asked_for(database_url: str) -> None:
     look = """
 import sys
 from entrypoints.processes.worker import create_app

@@ -23,7 +23,7 @@ def server() -> Iterator[TlsServer]:
         yield server
 
 
-def test_a_verified_server_is_migrated_and_served_from(server: TlsServer) -> None:
+def test_a_verified_server_can_be_used(server: TlsServer) -> None:
     with own_database(server.url) as url:
         assert run("migrate", DATABASE_URL=url).returncode == 0
         with serving(url) as (_, client), psycopg.connect(url) as connection:
@@ -32,7 +32,7 @@ def test_a_verified_server_is_migrated_and_served_from(server: TlsServer) -> Non
             assert connection.execute(query).fetchall() == [(True,)]
 
 
-def test_the_authorities_that_the_environment_names_are_the_systems(server: TlsServer) -> None:
+def test_ssl_cert_file_replaces_the_systems_authorities(server: TlsServer) -> None:
     system = with_parameters(server.url, sslrootcert="system")
     trusting = run("migrate", DATABASE_URL=system, SSL_CERT_FILE=str(server.authority))
     assert trusting.returncode == 0, trusting
@@ -40,7 +40,7 @@ def test_the_authorities_that_the_environment_names_are_the_systems(server: TlsS
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
-def test_an_authority_that_has_not_signed_the_certificate_is_told_at_once(server: TlsServer, command: str) -> None:
+def test_an_untrusted_certificate_is_reported_at_once(server: TlsServer, command: str) -> None:
     url = with_parameters(server.url, sslrootcert=str(server.stranger))
     assert_refused(run(command, DATABASE_URL=url), "DATABASE_URL", "certificate verify failed")
 
@@ -55,14 +55,12 @@ def test_an_authority_that_has_not_signed_the_certificate_is_told_at_once(server
     ],
     ids=str,
 )
-def test_what_else_waiting_cannot_mend_is_told_at_once(
-    server: TlsServer, parameters: dict[str, str], words: str
-) -> None:
+def test_other_permanent_faults_are_reported_at_once(server: TlsServer, parameters: dict[str, str], words: str) -> None:
     url = with_parameters(server.url, **parameters)
     assert_refused(run("serve", DATABASE_URL=url), "DATABASE_URL", words)
 
 
-def test_a_server_without_tls_where_it_is_required_is_told_at_once() -> None:
+def test_missing_tls_is_reported_at_once() -> None:
     def decline() -> None:
         with contextlib.suppress(OSError):  # closed: the test is over
             while True:
