@@ -21,7 +21,7 @@ _OWNER = re.compile(r"\btasks\.user_id = \$(\d+)(?!\d)")
 _NEW_ROW = re.compile(r"INSERT INTO tasks \(([^)]*)\) VALUES \(([^)]*)\)")
 
 
-class Sent(NamedTuple):
+class LoggedStatement(NamedTuple):
     sql: str
     literals: dict[int, str]
     """As SQL literals, by the parameter's number."""
@@ -47,22 +47,22 @@ def log_all_statements(url: str) -> None:
             connection.execute(f"alter system set {name} = '{value}'".encode())
 
 
-def statements_in(folder: Path) -> list[Sent]:
+def statements_in(folder: Path) -> list[LoggedStatement]:
     """Return what the service has sent, in order. The server must have stopped, since it writes its log late."""
     files = sorted((folder / LOG).glob("*.json"))
     records = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     return [
-        Sent(sent[1], {int(place): literal for place, literal in _VALUE.findall(record.get("detail", ""))})
+        LoggedStatement(sent[1], {int(place): literal for place, literal in _VALUE.findall(record.get("detail", ""))})
         for record in records
         if record.get("application_name") == "taskward" and (sent := _SENT.fullmatch(record["message"]))
     ]
 
 
-def work_for(connection: psycopg.Connection, sent: Sent) -> dict[str, Any]:
+def plan_of(connection: psycopg.Connection, statement: LoggedStatement) -> dict[str, Any]:
     """Run the statement, roll it back, and return the plan that the server followed, with row counts."""
-    arguments = ", ".join(sent.literals[place] for place in sorted(sent.literals))
+    arguments = ", ".join(statement.literals[place] for place in sorted(statement.literals))
     with connection.transaction(force_rollback=True):
-        connection.execute(f"prepare it as {sent.sql}".encode())
+        connection.execute(f"prepare it as {statement.sql}".encode())
         try:
             explain = f"explain (analyze, buffers off, timing off, summary off, format json) execute it({arguments})"
             row = connection.execute(explain.encode()).fetchone()

@@ -18,8 +18,8 @@ from adapters.postgres.schema.readiness import FACTS
 from tests.databases import own_folder
 from tests.operations import ON_ONE, READS
 from tests.planted import PLANTED
-from tests.system.sent import Sent, log_all_statements, statements_in, work_for
 from tests.system.service import TASK, run, serving
+from tests.system.statement_log import LoggedStatement, log_all_statements, plan_of, statements_in
 
 OWNERS = ("ann", "Ann", "a nn", "ann%", "ann_", "ann'", 'ann"', "ann\\", "$1", "%(owner)s")
 STRANGER = "bob"
@@ -44,44 +44,46 @@ class Journey:
     alike: list[tuple[str, slice, slice]] = field(default_factory=list)
     """For each request, its statements for another user's task and those for a task that never was."""
 
-    def send(self, owner: str, request: str, body: object = None, *, then: int, by: int = 1, **headers: str) -> Any:
-        """Send a request, and return the answer. Expects the status `then`, and this many statements: `by`."""
+    def send(
+        self, owner: str, request: str, body: object = None, *, status: int, count: int = 1, **headers: str
+    ) -> Any:
+        """Send a request, and return the answer. Expects this status, and this many statements."""
         method, _, path = request.partition(" ")
         given = {"X-User-Id": owner} | {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.client.request(method, f"/v1/tasks{path}", json=body, headers=given)
-        assert answer.status_code == then, (request, headers, answer.text)
-        self.owners += [owner] * by
+        assert answer.status_code == status, (request, headers, answer.text)
+        self.owners += [owner] * count
         return answer.json() | {"etag": answer.headers.get("etag")} if answer.content else None
 
     def live(self, owner: str) -> None:
         """Use all that the API offers, on the owner's tasks."""
         key = "the same for all"
-        self.send(owner, "POST ", TASK, then=201, Idempotency_Key=key)
-        self.send(owner, "POST ", TASK, then=200, by=2, Idempotency_Key=key)
-        self.send(owner, "POST ", {**TASK, "completed": True}, then=422, by=2, Idempotency_Key=key)
-        self.send(owner, "POST ", {**TASK, "title": ""}, then=422, by=0)
-        task = self.send(owner, "POST ", TASK, then=201)
-        cursor = self.send(owner, "GET ?limit=1", then=200)["next_cursor"]
-        oldest = self.send(owner, "GET ?limit=1&order=oldest", then=200)["next_cursor"]
+        self.send(owner, "POST ", TASK, status=201, Idempotency_Key=key)
+        self.send(owner, "POST ", TASK, status=200, count=2, Idempotency_Key=key)
+        self.send(owner, "POST ", {**TASK, "completed": True}, status=422, count=2, Idempotency_Key=key)
+        self.send(owner, "POST ", {**TASK, "title": ""}, status=422, count=0)
+        task = self.send(owner, "POST ", TASK, status=201)
+        cursor = self.send(owner, "GET ?limit=1", status=200)["next_cursor"]
+        oldest = self.send(owner, "GET ?limit=1&order=oldest", status=200)["next_cursor"]
         for query in ("", "?completed=false", f"?cursor={cursor}", f"?completed=true&cursor={cursor}"):
-            self.send(owner, f"GET {query}", then=200)
+            self.send(owner, f"GET {query}", status=200)
         for query in ("?", "?completed=false&", f"?cursor={oldest}&", f"?completed=true&cursor={oldest}&"):
-            self.send(owner, f"GET {query}order=oldest", then=200)
-        self.send(owner, "GET /counts", then=200)
-        self.send(owner, "GET /not-a-uuid", then=422, by=0)
-        self.send(owner, f"GET /{task['id']}", then=304, If_None_Match=task["etag"])
+            self.send(owner, f"GET {query}order=oldest", status=200)
+        self.send(owner, "GET /counts", status=200)
+        self.send(owner, "GET /not-a-uuid", status=422, count=0)
+        self.send(owner, f"GET /{task['id']}", status=304, If_None_Match=task["etag"])
         for fields in (fields for size in (1, 2, 3) for fields in combinations(CHANGES, size)):
             changes = {field: CHANGES[field] for field in fields}
-            etag = self.send(owner, f"PATCH /{task['id']}", changes, then=200)["etag"]
-            self.send(owner, f"PATCH /{task['id']}", changes, then=200, If_Match=etag)
+            etag = self.send(owner, f"PATCH /{task['id']}", changes, status=200)["etag"]
+            self.send(owner, f"PATCH /{task['id']}", changes, status=200, If_Match=etag)
         for name, (method, path, body) in ON_ONE.items():
             request = f"{method} /{task['id']}{path}"
-            why = 1 if name in READS else 2  # a write that fails may ask for the reason
-            self.send(owner, request, body, then=412, by=why, If_Match='"1"')
-            etag = self.send(owner, f"GET /{task['id']}", then=200)["etag"]
-            self.send(owner, request, body, then=204 if name == "delete" else 200, If_Match=etag)
-        self.send(owner, "PATCH ?completed=false", {"completed": True}, then=200)
-        self.send(owner, "DELETE ?completed=true", then=200)
+            count = 1 if name in READS else 2  # a write that fails may ask for the reason
+            self.send(owner, request, body, status=412, count=count, If_Match='"1"')
+            etag = self.send(owner, f"GET /{task['id']}", status=200)["etag"]
+            self.send(owner, request, body, status=204 if name == "delete" else 200, If_Match=etag)
+        self.send(owner, "PATCH ?completed=false", {"completed": True}, status=200)
+        self.send(owner, "DELETE ?completed=true", status=200)
 
     def trespass(self, task: dict[str, Any]) -> None:
         """Send every request on one task: on another user's task, and on one that never was."""
@@ -89,18 +91,18 @@ class Journey:
             conditions = [{}, {"If_Match": "*"}, {"If_Match": task["etag"]}]
             conditions += [{"If_None_Match": task["etag"]}] if name in READS else []
             for condition in conditions:
-                by = 2 if name not in READS and condition == {"If_Match": task["etag"]} else 1
+                count = 2 if name not in READS and condition == {"If_Match": task["etag"]} else 1
                 begun = len(self.owners)
                 for task_id in (task["id"], uuid4()):
-                    self.send(STRANGER, f"{method} /{task_id}{path}", body, then=404, by=by, **condition)
-                foreign, missing = slice(begun, begun + by), slice(begun + by, begun + 2 * by)
+                    self.send(STRANGER, f"{method} /{task_id}{path}", body, status=404, count=count, **condition)
+                foreign, missing = slice(begun, begun + count), slice(begun + count, begun + 2 * count)
                 self.alike.append((f"{name} {condition}", foreign, missing))
 
 
 @dataclass
 class Recorded:
     journey: Journey
-    on_tasks: list[Sent]
+    on_tasks: list[LoggedStatement]
     besides: list[str]
     folder: Path
 
@@ -121,7 +123,7 @@ def recorded() -> Iterator[Recorded]:
             journey = Journey(client)
             for owner in OWNERS:
                 journey.live(owner)
-            journey.trespass(journey.send(OWNERS[0], "POST ", TASK, then=201))
+            journey.trespass(journey.send(OWNERS[0], "POST ", TASK, status=201))
             assert client.get("/health/ready").status_code == 200
             assert service.end() == 0
         sent = statements_in(folder)
@@ -208,7 +210,7 @@ def test_foreign_and_missing_tasks_take_the_same_work(recorded: Recorded, mode: 
         connection.execute("select set_config('plan_cache_mode', %s, false)", [mode])
         for name, *slices in recorded.journey.alike:
             foreign, missing = (
-                [work_for(connection, statement) for statement in recorded.on_tasks[places]] for places in slices
+                [plan_of(connection, statement) for statement in recorded.on_tasks[places]] for places in slices
             )
             assert [without_the_row(plan) for plan in foreign] == [without_the_row(plan) for plan in missing], name
 
