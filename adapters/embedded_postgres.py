@@ -90,7 +90,7 @@ class EmbeddedServer:
             raise StorageUnavailable(f"the embedded PostgreSQL does not run: {reason} ({folder})")
 
     def _stop(self) -> None:
-        with contextlib.suppress(StorageUnavailable):  # it has already stopped
+        with contextlib.suppress(StorageUnavailable, FileNotFoundError):  # it has already stopped, or its data are gone
             self._run(self._folder, "pg_ctl", "stop", "-m", "fast")
 
     def _lock(self) -> None:

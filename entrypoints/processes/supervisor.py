@@ -22,7 +22,8 @@ LOOK_SECONDS: Final = 0.5
 HUNG_SECONDS: Final = 60.0
 """A worker is killed if its event loop is silent for longer. A start may take any time."""
 FAILED_STARTS_MAX: Final = 5
-"""After so many in a row, with growing pauses, the supervisor exits. In development it exits after the first."""
+"""After so many in a row, with growing pauses, the supervisor exits unless a worker serves. In development it exits
+after the first."""
 
 
 def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:
@@ -89,12 +90,16 @@ class _Supervisor:
 
     def _note_failed_start(self) -> None:
         self._failed_starts += 1
-        self._next_start = inf if self._reload else monotonic() + self._failed_starts * LOOK_SECONDS
+        pause = min(self._failed_starts, FAILED_STARTS_MAX) * LOOK_SECONDS
+        self._next_start = inf if self._reload else monotonic() + pause
         if self._reload and not self._has_served:  # the worker has said why
             self._stop(1)
-        elif self._failed_starts == FAILED_STARTS_MAX and not self._reload:
+        elif self._failed_starts >= FAILED_STARTS_MAX and not (self._reload or self._is_serving()):
             log.error("workers do not start")
             self._stop(1)
+
+    def _is_serving(self) -> bool:
+        return any(worker.is_ready for worker in self._workers)
 
     def _check_workers(self, seconds: float) -> None:
         """Kill workers that hang. After a change of the sources, terminate all, so that they start anew."""

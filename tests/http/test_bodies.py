@@ -181,3 +181,8 @@ async def test_a_body_with_a_content_encoding_is_refused(
 
 def test_a_number_without_a_fraction_is_an_integer() -> None:
     assert [(value, type(value)) for value in parse(b"[2.0, 2e0, 2.5]")] == [(2, int), (2, int), (2.5, float)]  # type: ignore[attr-defined]  # a list
+
+
+async def test_the_first_of_two_content_types_counts(client: httpx2.AsyncClient) -> None:
+    twice = [("X-User-Id", "alice"), ("Content-Type", "text/plain"), ("Content-Type", "application/json")]
+    assert _problem(await client.post("/v1/tasks", content=b'{"title": "x"}', headers=twice))[0] == 415

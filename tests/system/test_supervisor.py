@@ -14,6 +14,7 @@ from time import monotonic
 import psutil
 import pytest
 
+from entrypoints.processes.supervisor import FAILED_STARTS_MAX
 from tests.system.service import PATIENCE_SECONDS, TASK, TASKWARD, Service, run, serving
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,21 @@ def test_a_supervisor_without_free_descriptors_recovers(database_url: str) -> No
         supervisor.rlimit(psutil.RLIMIT_NOFILE, (most, most))
         service.wait_for('"ready"')
         assert service.end() == 0
+
+
+def test_failed_starts_do_not_end_a_serving_worker(database_url: str) -> None:
+    with serving(database_url, **TWO) as (service, client):
+        service.wait_for('"ready"')
+        supervisor = psutil.Process(service.process.pid)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (supervisor.num_fds(), supervisor.rlimit(psutil.RLIMIT_NOFILE)[1]))
+        one, other = workers_of(service)
+        one.suspend()  # so that no sign of its life comes between the failures
+        other.kill()
+        for _ in range(FAILED_STARTS_MAX + 1):
+            service.wait_for('"worker not started"')
+        one.resume()
+        assert client.post("/v1/tasks", json=TASK, headers={"Connection": "close"}).status_code == 201
+        assert not service.events("workers do not start")
 
 
 def test_without_any_worker_the_exit_code_is_1(database_url: str) -> None:

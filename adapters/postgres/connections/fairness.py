@@ -1,4 +1,4 @@
-"""Limits how many connections serve one resource or the late users, so that neither starves the rest."""
+"""Limits how many connections serve one resource or the late users, so that neither takes all."""
 
 import asyncio
 from collections.abc import Hashable
