@@ -1,6 +1,6 @@
 """A real PostgreSQL server from a wheel, for development and tests. Needs the `dev` extra.
 
-Only the wheel's programs are used. Under root its Python opens up all parent folders and adds a user.
+Uses the wheel's programs, not its Python code: under root, that would open up all parent folders and add a user.
 """
 
 import contextlib

@@ -62,7 +62,7 @@ class TaskRepository(Protocol):
 
     @abstractmethod
     async def update_all(self, owner: UserId, *, completed: bool, to: bool) -> int:
-        """Set `completed` to `to` on all of the owner's tasks in the state `completed`, in one step.
+        """Move all of the owner's tasks from the state `completed` to the state `to`, in one step.
 
         Each changed task gets its own greater `updated_at`. Returns how many were changed.
         """

@@ -38,7 +38,7 @@ def _migrate(settings: Settings) -> None:
     try:
         database.migrate_if_needed(settings)
     except StorageOutdated:
-        remedy = "check out what made them, or set TASKWARD_DATA to another folder"
+        remedy = "check out the version that wrote them, or set TASKWARD_DATA to another folder"
         sys.exit(f"taskward: the data are newer than this checkout: {remedy}")
 
 

@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(run.__name__, help=text.partition(".")[0], description=text)
         command.set_defaults(run=run)
         if run is serve:
-            command.add_argument("--workers", type=int, metavar="N", help="processes; WORKERS or 1 if not given")
+            command.add_argument(
+                "--workers", type=int, metavar="N", help="how many worker processes (default: WORKERS, else 1)"
+            )
     return parser
 
 
@@ -108,7 +110,7 @@ def serve(workers: int | None) -> None:
 
 
 def distribute() -> None:
-    """Spread the tasks over the servers of a Citus cluster, by user. Does nothing where they are already."""
+    """Spread the tasks over the servers of a Citus cluster, by user. Does nothing if they are spread already."""
     settings, output = _prepare_schema_change()
     from entrypoints import database
 

@@ -1,4 +1,7 @@
-"""The composition root: chooses what implements each port. Importing it loads the whole application."""
+"""The composition root: chooses what implements each port. Importing it loads the whole application.
+
+Routes reach it through the application's state. Wiring would be global to the process and cost a thread for each parameter.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

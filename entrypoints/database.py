@@ -27,7 +27,7 @@ def migrate(settings: Settings) -> None:
 
 
 def migrate_if_needed(settings: Settings) -> None:
-    """Do the same as fast as possible, on a database that is known to answer. Raises `StorageError`."""
+    """Migrate if needed, without waiting: the database is known to answer. Raises `StorageError`."""
     from adapters.postgres.schema.revisions import create_migration_engine, upgrade_if_needed
 
     upgrade_if_needed(create_migration_engine(settings.migration_database()[1]))

@@ -1,4 +1,7 @@
-"""Reads the settings from the environment or a file. Each field is the variable of the same name in capitals."""
+"""Reads the settings from the environment or a file. Each field is the variable of the same name in capitals.
+
+`setting_types.py` parses the values.
+"""
 
 import os
 from importlib.util import find_spec
@@ -46,7 +49,7 @@ class Settings(BaseSettings):
 
     @property
     def own_hosts(self) -> frozenset[str]:
-        """The only hosts whose requests are answered; empty means all."""
+        """The names that a request's Host header may give; empty means any."""
         return frozenset()
 
     @classmethod

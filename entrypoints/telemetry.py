@@ -109,7 +109,7 @@ class Telemetry:
 
 
 def _set_known(span: Span, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Set the attributes that are known on the span, and return them."""
+    """Set on the span those attributes that have a value, and return them."""
     known = {name: value for name, value in attributes.items() if value is not None}
     span.set_attributes(known)
     if "error.type" in known:

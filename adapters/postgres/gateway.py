@@ -35,12 +35,12 @@ class TaskGateway:
         until: float | None = None,
         missing: str = "not_found",
     ) -> Rows:
-        """Return the owner's rows. Logs one line in every case; its outcome is `missing` if no row is returned.
+        """Return the owner's rows. Logs one line in every case, with the outcome `missing` if `task_id` has no row.
 
         Raises a `StorageError`, or `OwnershipViolation` instead of returning another user's row.
         """
         parameters = {"owner": owner.value, "task_id": task_id, **values}
-        resource = task_id or (None if statement.is_read else owner)  # all of an owner's tasks are one resource
+        resource = task_id or (None if statement.is_read else owner)  # a bulk write's is its owner
         started = perf_counter()
         log, facts = self._log.warning, {"outcome": "failed", "rows": 0}
         try:
@@ -71,7 +71,7 @@ class TaskGateway:
         return rows
 
     def _refuse_foreign_row(self) -> NoReturn:
-        """Stop a result that was crossed anywhere below. No open connection is trusted any more."""
+        """Refuse another user's row: some layer below has mixed up answers. Retires all open connections."""
         self._database.distrust()
         raise OwnershipViolation("a statement returned a row of another user")
 

@@ -1,4 +1,4 @@
-"""Tasks in PostgreSQL: each method is one statement in one round trip."""
+"""Tasks in PostgreSQL: one statement a method, a second only for a repeated key or a failed `expected`."""
 
 from collections.abc import Mapping
 from uuid import UUID, uuid4

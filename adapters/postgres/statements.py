@@ -30,8 +30,8 @@ _NEXT_VERSION: Final[ColumnClause[Any]] = literal_column(
 )
 
 
-# The only forms that a statement may have. The owner is the first column and the first condition. Nothing after that
-# condition can undo it: the forms allow no OR, no second SELECT, no other table, no function that reads.
+# The only forms of a statement on tasks; a bulk change is one of them inside a count. The owner is the first column and
+# the first condition. Nothing after it can undo it: no OR, no second SELECT, no other table, no function that reads.
 _VALUE: Final = r"%\(\w+\)s(?:::(?:TIMESTAMP WITH TIME ZONE|[A-Z]+)(?:\[\])?)?"
 _WORDS: Final = rf"(?:{_VALUE}|tasks\.\w+|(?:AND|ANY|ASC|BY|DESC|LIMIT|NOT|ORDER)\b|[ (),<=>])*"
 _COUNT: Final = r"count\(\*\) FILTER \(WHERE (?:NOT )?tasks\.completed\) AS \w+"

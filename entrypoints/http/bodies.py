@@ -43,7 +43,7 @@ async def read_json(request: Request, max_bytes: int) -> object:
     Raises `MalformedBody`, `BodyTooSlow`, `BodyTooLarge`, `UnsupportedMediaType`, and `RequestValidationError` for JSON
     that is ambiguous, has too many names, or is nested too deeply.
     """
-    headers = dict(reversed(request.scope["headers"]))  # of a repeated one the first counts
+    headers = dict(reversed(request.scope["headers"]))  # the first of a repeated header counts
     length = headers.get(b"content-length")
     if length == b"0" or (length is None and b"transfer-encoding" not in headers):
         raise MalformedBody

@@ -27,7 +27,7 @@ class Cors:
         return request.get(b"origin") in self._origins
 
     def headers(self, request: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-        """Return the headers of every answer. Even one to another origin says that it varies, for caches."""
+        """Return the headers to add to an answer. Every origin gets `Vary`: caches need it."""
         if not self.allows(request):
             return [_VARY]
         return [(b"access-control-allow-origin", request[b"origin"]), _EXPOSED, _VARY]

@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` header, which makes it safe to repeat a creation."""
+"""The `Idempotency-Key` header, which makes it safe to repeat a creation. The repository judges a repeated key."""
 
 from typing import Annotated
 

@@ -36,7 +36,7 @@ class Problem:
     def response(self, request: Request) -> JSONResponse:
         sent = request.scope.get("raw_path") or request.scope["path"]
         body = self.body(quote(sent, safe=_PATH_CHARACTERS), request.state.request_id)
-        headers = {"Cache-Control": "no-store", **self.headers}  # a cache must not keep it, as little as the task
+        headers = {"Cache-Control": "no-store", **self.headers}  # it holds for one user at one moment
         return JSONResponse(body, self.status, headers, media_type=MEDIA_TYPE)
 
 

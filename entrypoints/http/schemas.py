@@ -42,7 +42,7 @@ class _Input(BaseModel):
 class TaskInput(_Input):
     """A whole task, to create or replace one. An absent field takes its default."""
 
-    # Factories keep the defaults out of the schema: generated clients take a field with one as always present.
+    # Factories keep the defaults out of the schema: generated clients treat a field with a default as always present.
     title: Title
     description: Description = Field(default_factory=lambda: None)
     completed: Completed = Field(default_factory=lambda: False)

@@ -24,7 +24,7 @@ def run_worker(settings: Settings, listener: socket.socket, supervisor: Connecti
 
 
 def _leave_deleted_folder() -> None:
-    """Move to `/` if the working folder was deleted: from there no process can be started and no file found."""
+    """Move to `/` if the working folder was deleted: in a deleted folder no process can start and no file found."""
     try:
         Path.cwd()
     except FileNotFoundError:

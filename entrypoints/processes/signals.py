@@ -22,7 +22,7 @@ def end_at_once(number: int) -> None:
 
 
 def open_standard_streams() -> None:
-    """Open /dev/null for closed streams, for workers too: a socket with their number would get what is printed."""
+    """Open /dev/null for closed streams, or a socket gets their number, and what is printed. Workers inherit it."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -23,7 +23,7 @@ HUNG_SECONDS: Final = 60.0
 """A worker is killed if its event loop is silent for longer. A start may take any time."""
 FAILED_STARTS_MAX: Final = 5
 """After so many in a row, with growing pauses, the supervisor exits unless a worker serves. In development it exits
-after the first."""
+after the first or, once a worker has served, waits for a change of the sources."""
 
 
 def run(settings: Settings, listener: socket.socket, *, reload: bool) -> None:

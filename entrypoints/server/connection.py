@@ -19,14 +19,14 @@ log = structlog.get_logger()
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Replaces uvicorn's transport: what uvicorn writes in one turn of the loop, a head with its body, is one write.
+    """Stands in for uvicorn's transport, too: joins what is written in one turn of the loop, as a head and its body.
 
     After the last answer it closes only its own side and reads on (section 9.6 of RFC 9112): closing a socket with
     unread input resets the connection, and the client may lose the answer.
     """
 
     # Python stores the first 30 attributes of an object fast, and uvicorn has 28.
-    __slots__ = ("_got_eof", "_is_held", "_sent_eof", "_written", "owed", "refusal", "socket", "unused_bytes")
+    __slots__ = ("_completion_waits", "_got_eof", "_sent_eof", "_written", "owed", "refusal", "socket", "unused_bytes")
     _next_warning: ClassVar[float] = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
@@ -34,9 +34,9 @@ class BoundedConnection(HttpToolsProtocol):
         self.socket, self._written = transport, list[bytes]()
         self.transport = self  # type: ignore[assignment]  # as much of one as uvicorn uses
         self.owed = 1  # what the client has not sent completely: 1 a head, 2 a body, 0 nothing
-        self.unused_bytes = 0
+        self.unused_bytes = 0  # received since the last body data or complete request
         self.refusal: bytes | None = None
-        self._sent_eof = self._got_eof = self._is_held = False
+        self._sent_eof = self._got_eof = self._completion_waits = False
         transport.set_write_buffer_limits(0)  # to notice at once that a client does not read
         self._wait(CLIENT_SECONDS)
         limit, now = resource.getrlimit(resource.RLIMIT_NOFILE)[0], self.loop.time()
@@ -108,7 +108,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _expire(self, before: int) -> None:
         left = self.socket.get_write_buffer_size()
-        if left < before or (self.flow.read_paused and not left):  # while reading paused, the client may have sent it
+        if left < before or (self.flow.read_paused and not left):  # paused: what is owed may have come
             self._wait(CLIENT_SECONDS)
         elif left or self.is_closing():
             self.socket.abort()
@@ -126,13 +126,13 @@ class BoundedConnection(HttpToolsProtocol):
         super().resume_writing()
         if self._sent_eof:
             self._read_rest()
-        elif self._is_held:
+        elif self._completion_waits:
             self.on_response_complete()
 
     def on_response_complete(self) -> None:
         self._flush()
-        self._is_held = self.flow.write_paused
-        if self._is_held or self.is_closing():
+        self._completion_waits = self.flow.write_paused
+        if self._completion_waits or self.is_closing():
             return
         is_last = not self.pipeline
         super().on_response_complete()

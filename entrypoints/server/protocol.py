@@ -7,11 +7,11 @@ import httptools
 from entrypoints.server.connection import BAD, BoundedConnection
 
 HEAD_BYTES_MAX: Final = 64 * 1024
-"""The most bytes without body data or a complete request: of a head, or of a chunked body's framing and trailers."""
+"""The most bytes of a head, or of a chunked body's framing and trailers."""
 LINGER_BYTES_MAX: Final = 16 * 1024 * 1024
 """The most bytes that are read after the last answer."""
 PIPELINED_MAX: Final = 16
-"""Requests that may wait on one connection while another is answered. One read parses all that it contains."""
+"""Requests that may wait on one connection while another is answered. One read may hold more."""
 
 
 class StrictHttpProtocol(BoundedConnection):
@@ -37,7 +37,7 @@ class StrictHttpProtocol(BoundedConnection):
                 self.wait_for_rest()
 
     def _feed(self, data: bytes) -> None:
-        """Parse the data, and an offered upgrade again without the offer (section 7.8 of RFC 9110 allows that).
+        """Parse the data, and again, without the offer, a head that offers an upgrade (RFC 9110 section 7.8).
 
         The parser assumes that the offer is accepted. What follows would then not be the request's body, but could be
         read as a request of its own, in the name of a user chosen by the body's author.
@@ -85,6 +85,7 @@ class StrictHttpProtocol(BoundedConnection):
             if url.path is None:  # section 3.2.1 of RFC 9112
                 self.url = b"/?" + url.query if url.query else b"/"
         super().on_headers_complete()
+        # Until the request has arrived whole, an answer closes the connection.
         self._may_stay, self.cycle.keep_alive = self.cycle.keep_alive, False
 
     def on_body(self, body: bytes) -> None:

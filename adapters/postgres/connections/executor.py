@@ -49,7 +49,7 @@ class DatabaseExecutor:
     ) -> Rows:
         """Run the statement and return its rows. Raises psycopg's errors.
 
-        Raises `StorageOverloaded` at once if the queue is full, and `StorageUnavailable` at `until`, a time of
+        Raises `StorageOverloaded` at once if the queue is full, and `StorageUnavailable` at `until`, as returned by
         `new_deadline`. A statement not sent by then is never sent; a running one is cancelled on the server, or its
         connection is cut. At most half of the connections serve one `resource`, and at most half serve late users.
         """
@@ -88,7 +88,7 @@ class DatabaseExecutor:
         return in_use, max(0, len(self._accepted) - in_use)
 
     def distrust(self) -> None:
-        """Retire all connections and stop preparing statements, since a connection has crossed answers."""
+        """Retire all connections and stop preparing statements, since one returned somebody else's answer."""
         self._pool.stop_preparing()
 
     async def close(self) -> None:

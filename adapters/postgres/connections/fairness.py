@@ -13,7 +13,7 @@ LATE_USERS_MAX: Final = 1000
 class Shares:
     """Each resource may have `size` operations at once, and so may all late users together.
 
-    A user is late from an operation that ran past its deadline until one that succeeds.
+    A user is late from an operation that was given up while it ran until one that succeeds.
     """
 
     def __init__(self, size: int) -> None:

@@ -17,7 +17,7 @@ class DatabaseHealth:
         self._is_lost = False
 
     def has_succeeded_within(self, seconds: float) -> bool:
-        """Whether an operation succeeded in the last `seconds`, and none has failed since because of the database."""
+        """Whether an operation succeeded in the last `seconds`, and the database has failed none after it."""
         return monotonic() - self._last_success < seconds
 
     def record_success(self) -> None:

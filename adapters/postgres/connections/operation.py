@@ -20,4 +20,4 @@ class Operation:
     """Set while the statement runs."""
     has_ended: asyncio.Event | None = None
     stopping: "asyncio.Task[None] | None" = None
-    """Both are set when the running statement is given up: the task that ends it, and the event that it has ended."""
+    """Set when the running statement is given up: `stopping` ends it, `has_ended` says that it has ended."""

@@ -16,7 +16,7 @@ from domain.errors import StorageUnavailable
 REST_SECONDS: Final = 0.5
 """After a login fails while other connections are open, its place stays empty for this long."""
 RETIRE_SECONDS: Final = 1.0
-"""A read-only server costs all connections, but at most once in this time."""
+"""A read-only server retires all connections, but at most once in this time."""
 
 
 class Opener(Protocol):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+# Once prepared, this query finds itself, under the name that the server knows.
 _OWN_NAME: Final = "select name from pg_prepared_statements where statement like 'select name from pg_prepared_st%'"
 _DRIVERS_PREFIX: Final = "_pg3_"
 PREPARE_THRESHOLD: Final = 5

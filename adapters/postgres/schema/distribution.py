@@ -40,7 +40,7 @@ def distribute(engine: Engine) -> bool:
         with schema_transaction(engine) as connection:
             return _distribute(connection)
     except DBAPIError as error:
-        lost = error.connection_invalidated  # 08006 on a live connection is a worker's loss, not ours
+        lost = error.connection_invalidated  # by 08006 Citus also reports a lost worker
         outcome = "the outcome is unknown, run it again" if lost else "nothing was changed"
         raise type(failures.domain_error(error))(f"{outcome}: {failures.safe_message(error)}") from None
 

@@ -25,7 +25,7 @@ _LOCK_TIMEOUT: Final = text("set local lock_timeout = '30s'")
 
 
 def create_migration_engine(url: str) -> Engine:
-    """Return an engine for changes of the schema, which concern all owners. `url` is a libpq URI. Opens nothing yet."""
+    """Return an engine for schema changes, which no guard limits. `url` is a libpq URI. Opens nothing yet."""
     parameters = libpq_parameters(url)
 
     def connect() -> "psycopg.Connection[Any]":

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 RETRY_SECONDS: Final = 0.2
 
-# For a refused connection libpq gives a text but no SQLSTATE. Any text that does not match is waited for.
+# For a refused connection libpq gives a text but no SQLSTATE. After any other text it tries again.
 _FINAL_REASONS: Final = re.compile(
     "password authentication failed|no password supplied|does not exist|not permitted to log in|permission denied"
     "|no pg_hba.conf entry|certificate|channel binding|server does not support SSL|not supported for ai_socktype"
@@ -27,7 +27,7 @@ _QUOTED_NAMES: Final = re.compile("\"[^\"]*\"|'[^']*'")
 
 
 class _Attempts(Thread):
-    """Tries until it succeeds or never can. It is a thread, since no timeout of the driver limits the whole attempt."""
+    """Tries until it succeeds or waiting cannot help. A thread, since no timeout of the driver limits all of it."""
 
     def __init__(self, parameters: dict[str, Any], *, schema: bool) -> None:
         super().__init__(daemon=True)
@@ -41,7 +41,7 @@ class _Attempts(Thread):
             sleep(RETRY_SECONDS)  # a server does not announce that it is ready
 
     def _is_settled(self) -> bool:
-        """Try once. Returns whether to stop, since it succeeded or never can."""
+        """Try once. Returns whether to stop: it succeeded, or waiting cannot help."""
         try:
             self._ask()
         except psycopg.Error as error:
