@@ -1,6 +1,6 @@
 """The composition root: chooses what implements each port. Importing it loads the whole application.
 
-Routes reach it through the application's state. Wiring would be global to the process and cost a thread for each parameter.
+Routes reach it through the application's state. Wiring is global to the process and costs a thread for each parameter.
 """
 
 from collections.abc import AsyncIterator
