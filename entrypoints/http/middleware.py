@@ -61,9 +61,9 @@ class OuterLayer:
                 await DATABASE_UNAVAILABLE.response(Request(scope))(scope, receive, send_on)
             raise
         except Exception:  # noqa: BLE001 - every other error is a defect
+            self._log.exception("defect")
             if status is None:
                 await INTERNAL_ERROR.response(Request(scope))(scope, receive, send_on)
-            self._log.exception("defect")
         finally:
             facts = scope["state"]["facts"] = {
                 "method": scope["method"],
